@@ -1,0 +1,3 @@
+"""A toolkit that says why an HTTP server is slow, and proves it."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""The embedded load generator: an epoll loop per worker process."""

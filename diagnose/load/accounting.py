@@ -1,0 +1,46 @@
+"""What the load worker itself costs: that is what the validity rules read."""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from dataclasses import dataclass
+
+SO_TIMESTAMPNS = 35
+_TIMESPEC = struct.Struct("qq")
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Cumulative seconds of this process's one thread."""
+
+    wall_s: float
+    cpu_s: float
+    run_queue_s: float
+
+
+def spent() -> Spent:
+    """What this thread has used so far.
+
+    Source: Linux, Documentation/scheduler/sched-stats.rst: /proc/<pid>/schedstat holds time on
+    the CPU and time waiting on a run queue, in nanoseconds.
+    """
+    fd = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
+    try:
+        run, wait, _ = os.read(fd, 128).split()
+    finally:
+        os.close(fd)
+    return Spent(time.monotonic(), int(run) / 1e9, int(wait) / 1e9)
+
+
+def receipt_time(ancillary: list[tuple[int, int, bytes]]) -> float | None:
+    """When the kernel received the bytes of a recvmsg, on the realtime clock; None if it is silent.
+
+    Source: Linux, Documentation/networking/timestamping.rst, SO_TIMESTAMPNS.
+    """
+    for _, kind, data in ancillary:
+        if kind == SO_TIMESTAMPNS and len(data) >= _TIMESPEC.size:
+            seconds, nanoseconds = _TIMESPEC.unpack(data[: _TIMESPEC.size])
+            return float(seconds) + float(nanoseconds) / 1e9
+    return None

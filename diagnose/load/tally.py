@@ -1,0 +1,134 @@
+"""What one worker counted: cumulative counters, and the difference between two moments."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from diagnose.load.accounting import Spent
+from diagnose.load.connection import TemplateState
+from diagnose.load.histogram import Histogram
+from diagnose.model.load import Failure, FailureExample
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counters since the worker started; names as in LoadResult."""
+
+    responses: int = 0
+    ok: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    body_sent: int = 0
+    body_answered: int = 0
+    opens: int = 0
+    server_closes: int = 0
+    close_announced: int = 0
+    unanswered_at_close: int = 0
+    early_answers: int = 0
+    bodies_checked: int = 0
+    loops: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    status_classes: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, FailureExample] = field(default_factory=dict)
+    connect_times: list[float] = field(default_factory=list)
+    lags: list[float] = field(default_factory=list)
+
+    def fail(self, state: TemplateState, kind: Failure, detail: str, count: int) -> None:
+        """Count failed requests, and keep the first of each kind as an example."""
+        self.failures[kind.value] += count
+        state.failures += count
+        if kind.value not in self.examples:
+            self.examples[kind.value] = FailureExample(kind.value, state.template.name, detail)
+
+    def fold(self, state: TemplateState) -> None:
+        """Take over the answers that the hot loop recognized whole: all 2xx, all right."""
+        count = state.recognized
+        if not count:
+            return
+        state.recognized = 0
+        state.responses += count
+        self.responses += count
+        self.ok += count
+        self.status_classes["2xx"] += count
+        if state.template.expect.body is not None:
+            self.bodies_checked += count
+        self.body_answered += count * state.template.body_length
+
+    def numbers(self) -> dict[str, int]:
+        """The plain counters by name."""
+        return {name: value for name in self.__slots__ if type(value := getattr(self, name)) is int}
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The counters at one moment, to be subtracted from a later one."""
+
+    numbers: dict[str, int]
+    failures: Counter[str]
+    status_classes: Counter[str]
+    templates: tuple[tuple[int, int], ...]
+    spent: Spent
+
+
+def mark(tally: Tally, states: list[TemplateState], spent: Spent) -> Mark:
+    """A copy of the counters as they are now."""
+    return Mark(
+        tally.numbers(),
+        Counter(tally.failures),
+        Counter(tally.status_classes),
+        tuple((state.responses, state.failures) for state in states),
+        spent,
+    )
+
+
+@dataclass(slots=True)
+class Window:
+    """The measured window of one worker, as it is merged with the others."""
+
+    numbers: dict[str, int]
+    failures: dict[str, int]
+    status_classes: dict[str, int]
+    templates: list[tuple[str, int, int, dict[int, int]]]
+    examples: list[FailureExample]
+    connect_times: list[float]
+    lags: list[float]
+    wall_s: float
+    cpu_s: float
+    run_queue_s: float
+    established: int
+    started: float
+
+
+def window(
+    tally: Tally, states: list[TemplateState], begin: Mark, end: Mark, established: int
+) -> Window:
+    """The difference of two marks, with the histograms that were emptied at the first."""
+    return Window(
+        numbers={name: end.numbers[name] - begin.numbers[name] for name in end.numbers},
+        failures=dict(end.failures - begin.failures),
+        status_classes=dict(end.status_classes - begin.status_classes),
+        templates=[
+            (
+                state.template.name,
+                end.templates[index][0] - begin.templates[index][0],
+                end.templates[index][1] - begin.templates[index][1],
+                state.histogram.counts(),
+            )
+            for index, state in enumerate(states)
+        ],
+        examples=list(tally.examples.values()),
+        connect_times=sorted(tally.connect_times),
+        lags=sorted(tally.lags),
+        wall_s=end.spent.wall_s - begin.spent.wall_s,
+        cpu_s=end.spent.cpu_s - begin.spent.cpu_s,
+        run_queue_s=end.spent.run_queue_s - begin.spent.run_queue_s,
+        established=established,
+        started=begin.spent.wall_s,
+    )
+
+
+def fresh_histograms(states: list[TemplateState]) -> None:
+    """Empty the distributions: what was counted so far does not belong to the window."""
+    for state in states:
+        state.histogram = Histogram()

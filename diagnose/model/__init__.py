@@ -1,0 +1,1 @@
+"""Frozen data without I/O: what is sent, what was measured, what was concluded."""

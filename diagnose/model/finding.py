@@ -1,0 +1,54 @@
+"""What was concluded, and from what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """Too little data is `unknown`: never a guess."""
+
+    FOUND = "found"
+    CLEAR = "clear"
+    UNKNOWN = "unknown"
+
+
+class Kind(StrEnum):
+    """What a finding is about: the measurement itself, what is seen, or why it is so."""
+
+    VALIDITY = "validity"
+    SYMPTOM = "symptom"
+    CAUSE = "cause"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One figure behind a verdict. threshold: the figure it was held against, in the same unit.
+
+    source: the file of the run directory that it was read from.
+    """
+
+    metric: str
+    value: float | int | str
+    unit: str
+    threshold: float | int | str | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule's answer. confidence: measured precision of the rule, None until it was measured.
+
+    explains: the share (0..1) of the missing throughput or of the memory that it accounts for,
+    used to rank; 0 where it cannot be told.
+    """
+
+    id: str
+    kind: Kind
+    verdict: Verdict
+    claim: str
+    evidence: tuple[Evidence, ...] = ()
+    next_step: str = ""
+    confidence: float | None = None
+    explains: float = 0.0

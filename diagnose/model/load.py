@@ -1,0 +1,191 @@
+"""What the load generator is told, and what it saw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import msgspec
+
+from diagnose.model.scenario import Scenario
+
+
+class Failure(StrEnum):
+    """Every way in which a request fails, told apart."""
+
+    REFUSED = "refused"
+    CONNECT_TIMEOUT = "connect_timeout"
+    CONNECT_ERROR = "connect_error"
+    RESET_SENDING = "reset_while_sending"
+    RESET_WAITING = "reset_before_response"
+    RESET_RECEIVING = "reset_in_response"
+    CLOSED_WAITING = "closed_before_response"
+    CLOSED_RECEIVING = "closed_in_response"
+    TIMEOUT = "timeout"
+    BAD_FRAMING = "bad_framing"
+    WRONG_STATUS = "wrong_status"
+    WRONG_BODY = "wrong_body"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """The work of one load worker: it owns connections `first`, `first + step`, ... below `total`.
+
+    Times are seconds; the clock starts when the worker is told to go.
+    """
+
+    address: str
+    port: int
+    scenario: Scenario
+    total_connections: int
+    first: int
+    step: int
+    warmup_s: float
+    duration_s: float
+    drain_s: float
+    connect_s: float = 5.0
+    connect_batch: int = 64
+    tick_s: float = 0.05
+    lag_sockets: int = 16
+
+
+class LoadTick(msgspec.Struct, frozen=True, array_like=True):
+    """Cumulative counters of one worker at time `t` (monotonic), taken some 20 times a second.
+
+    responses: complete and checked. failures: requests that failed. in_flight: requests sent and
+    not answered; stalled: of these, connections that moved no byte for over a second.
+    body_in_flight: request body bytes sent whose request is not answered.
+    active_uploads: requests whose body is partly sent. slice_*: latency of the responses since
+    the tick before (count, median, 99th percentile, maximum), in seconds.
+    """
+
+    t: float
+    worker: int
+    phase: str
+    responses: int
+    failures: int
+    bytes_sent: int
+    bytes_received: int
+    body_sent: int
+    opens: int
+    established: int
+    in_flight: int
+    stalled: int
+    body_in_flight: int
+    slice_count: int
+    slice_p50_s: float
+    slice_p99_s: float
+    slice_max_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """A latency distribution in seconds; `samples` is the number of responses behind it."""
+
+    samples: int = 0
+    mean_s: float = 0.0
+    p50_s: float = 0.0
+    p90_s: float = 0.0
+    p99_s: float = 0.0
+    p999_s: float = 0.0
+    max_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerCost:
+    """What one load worker spent in the measured window, seconds.
+
+    blocked_s: asleep in epoll_wait, that is, with nothing to do. run_queue_s: ready to run and
+    waiting for a core. lag_p50_s: time from the kernel's receipt of a response to our reading it,
+    over `lag_samples` responses on a few sockets; None without samples.
+    """
+
+    worker: int
+    wall_s: float
+    cpu_s: float
+    run_queue_s: float
+    blocked_s: float
+    loops: int
+    lag_samples: int = 0
+    lag_p50_s: float | None = None
+    lag_p99_s: float | None = None
+    latency_p50_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateResult:
+    """The measured window of one template."""
+
+    name: str
+    responses: int
+    failures: int
+    latency: Latency
+
+
+@dataclass(frozen=True, slots=True)
+class FailureExample:
+    """The first failure of its kind: which template, what was seen (escaped, shortened)."""
+
+    kind: str
+    template: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    """The measured window, all workers merged.
+
+    responses: complete responses inside the window, right or wrong. ok: those with the status
+    and body that were expected. status_classes: counts by first digit of the status.
+    opens: connections opened inside the window after the first ones. server_closes: connections
+    that the server ended after a response without being asked; close_announced: of these, with
+    `Connection: close` or HTTP/1.0. unanswered_at_close: pipelined requests behind a response
+    that announced the close (RFC 9112, 9.3.2: the client must repeat them; not failures).
+    early_answers: responses complete before their request body was sent.
+    late_responses: answered after the window, while draining. unanswered: still in flight at the
+    end of the drain, `unanswered_stalled_s` the longest time for which one of them moved no byte.
+    drain_s: how long the drain took; drain_progress: something was still answered in its last 2 s.
+    bodies_checked: responses whose body was compared with what the contract says.
+    """
+
+    connections: int
+    established: int
+    duration_s: float
+    responses: int
+    ok: int
+    failures: dict[str, int]
+    status_classes: dict[str, int]
+    bytes_sent: int
+    bytes_received: int
+    body_sent: int
+    body_answered: int
+    opens: int
+    server_closes: int
+    close_announced: int
+    unanswered_at_close: int
+    early_answers: int
+    late_responses: int
+    unanswered: int
+    unanswered_stalled_s: float
+    drain_s: float
+    drain_progress: bool
+    bodies_checked: int
+    connect_p50_s: float
+    connect_max_s: float
+    latency: Latency
+    templates: tuple[TemplateResult, ...] = ()
+    workers: tuple[WorkerCost, ...] = ()
+    examples: tuple[FailureExample, ...] = ()
+    interrupted: bool = False
+    started: float = 0.0
+    histogram: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> int:
+        """Requests that failed in any way."""
+        return sum(self.failures.values())
+
+    @property
+    def rps(self) -> float:
+        """The leaderboard figure: right 2xx responses / measured duration."""
+        return self.ok / self.duration_s if self.duration_s > 0 else 0.0

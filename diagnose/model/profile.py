@@ -1,0 +1,43 @@
+"""Where CPU time went: one model for every profiler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileNote:
+    """How a profile was taken and what came of it; `file` is its collapsed stacks, or ''.
+
+    remedy: what to do where the profiler may not be used here.
+    """
+
+    profiler: str
+    pid: int
+    runtime: str
+    rate_hz: int
+    samples: int
+    errors: int
+    file: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Stacks of one process, outermost frame first, with their weight in samples."""
+
+    note: ProfileNote
+    stacks: tuple[tuple[tuple[str, ...], int], ...]
+
+    @property
+    def weight(self) -> int:
+        """All samples."""
+        return sum(count for _, count in self.stacks)
+
+    def hot_leaves(self, limit: int = 8) -> list[tuple[str, float]]:
+        """The frames on top of the stack most often, with their share of all samples."""
+        totals: dict[str, int] = {}
+        for frames, count in self.stacks:
+            totals[frames[-1]] = totals.get(frames[-1], 0) + count
+        ranked = sorted(totals.items(), key=lambda item: -item[1])[:limit]
+        return [(frame, count / self.weight) for frame, count in ranked]

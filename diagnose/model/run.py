@@ -1,0 +1,140 @@
+"""One run: everything that was asked for, seen and measured, as the run directory holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from diagnose.model.load import LoadResult, LoadTick
+from diagnose.model.profile import Profile, ProfileNote
+from diagnose.model.samples import Sample
+from diagnose.model.scenario import Scenario
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseSpan:
+    """A phase with its times (monotonic seconds); ended is None while it lasts."""
+
+    name: str
+    started: float
+    ended: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """The machine. cpu_mode: `split` (server and load apart) or `shared`."""
+
+    cpus: tuple[int, ...]
+    server_cpus: tuple[int, ...]
+    load_cpus: tuple[int, ...]
+    cpu_mode: str
+    cpu_model: str
+    memory_bytes: int
+    available_bytes: int
+    kernel: str
+    python: str
+    somaxconn: int
+    descriptor_limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """The server: how it was started or found. command is empty when it was attached to."""
+
+    command: tuple[str, ...]
+    name: str
+    pid: int
+    host: str
+    port: int
+    attached: bool = False
+    ready_after_s: float = 0.0
+    runtimes: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEnd:
+    """How the server ended. status: exit status, negative for a signal; None while it ran on.
+
+    when: the phase in which its first process ended, '' when we stopped it ourselves.
+    """
+
+    status: int | None = None
+    when: str = ""
+    t: float = 0.0
+    log_tail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeCheck:
+    """One request on an unloaded server. outcome: `pass`, `fail` or `error`."""
+
+    name: str
+    template: str
+    outcome: str
+    detail: str
+    latency_s: float = 0.0
+    request: str = ""
+    response: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryGuard:
+    """The limit on the server's memory, and whether it was passed (then the server was stopped)."""
+
+    limit_bytes: int
+    tripped: bool = False
+    at_bytes: int = 0
+    t: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """`run.json`: all that is known before the samples are read.
+
+    state: `running`, `complete`, `interrupted`, `failed`; a run that was killed stays `running`.
+    """
+
+    schema: int
+    version: str
+    created: str
+    state: str
+    scenario: Scenario
+    connections: int
+    host: HostFacts
+    launch: Launch
+    phases: tuple[PhaseSpan, ...] = ()
+    probes: tuple[ProbeCheck, ...] = ()
+    end: ServerEnd = field(default_factory=ServerEnd)
+    guard: MemoryGuard = field(default_factory=lambda: MemoryGuard(0))
+    profiles: tuple[ProfileNote, ...] = ()
+    profiled_rps: float | None = None
+    sample_rate_hz: float = 20.0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as analysis sees it. load is None when the measured window gave no result."""
+
+    directory: str
+    manifest: Manifest
+    samples: tuple[Sample, ...]
+    ticks: tuple[LoadTick, ...]
+    load: LoadResult | None
+    profiles: tuple[Profile, ...] = ()
+
+    def phase(self, name: str) -> PhaseSpan | None:
+        """The phase of that name, or None if the run did not get there."""
+        for span in self.manifest.phases:
+            if span.name == name:
+                return span
+        return None
+
+    def samples_in(self, name: str) -> tuple[Sample, ...]:
+        """The samples taken during a phase, oldest first."""
+        span = self.phase(name)
+        if span is None:
+            return ()
+        end = float("inf") if span.ended is None else span.ended
+        return tuple(sample for sample in self.samples if span.started <= sample.t <= end)

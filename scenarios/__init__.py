@@ -1,0 +1,1 @@
+"""The load profiles that ship with `diagnose`: one TOML file each (docs/scenarios.md)."""

@@ -1,0 +1,1 @@
+"""Conclusions from a run: pure functions, no process, socket or clock."""

@@ -1,0 +1,228 @@
+"""What the samples of a phase amount to: threads, cores and memory over one stretch of time."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from diagnose.model.load import LoadTick
+from diagnose.model.run import Run
+from diagnose.model.samples import Sample, ThreadSample
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadUse:
+    """One thread over a stretch, in cores. Busy is running plus waiting for a core."""
+
+    pid: int
+    tid: int
+    process: str
+    name: str
+    running: float
+    waiting: float
+
+    @property
+    def busy(self) -> float:
+        """A thread that waits for a core has work: it counts as busy."""
+        return self.running + self.waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """A stretch of samples in cores. threads: busiest first. host_busy: per core of the host.
+
+    server_cores: CPU time of the tree by process totals, ended threads included. idle: unused
+    cores among those that the server may run on. foreign: cores used by neither server, load,
+    sampler: other programs.
+    """
+
+    seconds: float
+    samples: int
+    largest_gap_s: float
+    threads: tuple[ThreadUse, ...]
+    server_cores: float
+    host_busy: tuple[float, ...]
+    idle: float
+    sampler_cores: float
+    processes: int
+    unread_sockets: float | None
+
+    @property
+    def busy(self) -> float:
+        """Busy cores of all threads together."""
+        return sum(thread.busy for thread in self.threads)
+
+
+def usage(run: Run, phase: str = "window") -> Usage | None:
+    """What the server and the host did during a phase; None with fewer than two samples."""
+    samples = run.samples_in(phase)
+    if len(samples) < 2:
+        return None
+    first, last = samples[0], samples[-1]
+    seconds = last.t - first.t
+    if seconds <= 0:
+        return None
+    busy = tuple(
+        (after - before) / seconds
+        for before, after in zip(first.host.busy_s, last.host.busy_s, strict=False)
+    )
+    cpus = run.manifest.host.server_cpus
+    idle = sum(max(0.0, 1.0 - busy[cpu]) for cpu in cpus if cpu < len(busy))
+    sockets = [sample.sockets.unread_sockets for sample in samples if sample.sockets]
+    return Usage(
+        seconds=seconds,
+        samples=len(samples),
+        largest_gap_s=max(after.t - before.t for before, after in itertools.pairwise(samples)),
+        threads=_threads(samples),
+        server_cores=_process_cpu(first, last) / seconds,
+        host_busy=busy,
+        idle=idle,
+        sampler_cores=(last.cpu_s - first.cpu_s) / seconds,
+        processes=len(last.processes),
+        unread_sockets=sum(sockets) / len(sockets) if sockets else None,
+    )
+
+
+def _process_cpu(first: Sample, last: Sample) -> float:
+    before = {process.pid: process.user_s + process.system_s for process in first.processes}
+    return sum(
+        process.user_s + process.system_s - before.get(process.pid, 0.0)
+        for process in last.processes
+    )
+
+
+def _threads(samples: Sequence[Sample]) -> tuple[ThreadUse, ...]:
+    """Per-thread cores over the whole stretch: last minus first sight of each thread."""
+    detailed = [
+        sample for sample in samples if any(process.threads for process in sample.processes)
+    ]
+    if len(detailed) < 2:
+        return ()
+    seconds = detailed[-1].t - detailed[0].t
+    seen: dict[tuple[int, int], tuple[str, ThreadSample, ThreadSample]] = {}
+    for sample in detailed:
+        for process in sample.processes:
+            for thread in process.threads:
+                key = (process.pid, thread.tid)
+                start = seen[key][1] if key in seen else thread
+                seen[key] = (process.name, start, thread)
+    uses = [
+        ThreadUse(
+            pid=pid,
+            tid=tid,
+            process=process,
+            name=end.name,
+            running=(end.run_s - start.run_s) / seconds,
+            waiting=(end.wait_s - start.wait_s) / seconds,
+        )
+        for (pid, tid), (process, start, end) in seen.items()
+    ]
+    return tuple(sorted(uses, key=lambda use: -use.busy))
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryView:
+    """Anonymous and shared memory of the tree in bytes (`held`), over the load.
+
+    baseline: just before any request beyond readiness. peak, at peak_t: the most from warm-up to the end of the
+    drain. window_slope: bytes per second over the last half of the window.
+    """
+
+    baseline: int
+    peak: int
+    peak_t: float
+    final: int
+    window_slope: float
+
+    @property
+    def growth(self) -> int:
+        """Peak above baseline."""
+        return self.peak - self.baseline
+
+
+LOAD_PHASES = ("warmup", "window", "drain")
+
+
+def memory(run: Run) -> MemoryView | None:
+    """Memory under load against memory before it; None when either was not sampled."""
+    before = run.samples_in("idle")
+    loaded = [sample for name in (*LOAD_PHASES, "load") for sample in run.samples_in(name)]
+    if not before or len(loaded) < 2:
+        return None
+    loaded.sort(key=lambda sample: sample.t)
+    peak = max(loaded, key=lambda sample: sample.held)
+    half = run.samples_in("window") or tuple(loaded)
+    half = half[len(half) // 2 :]
+    seconds = half[-1].t - half[0].t
+    return MemoryView(
+        baseline=before[-1].held,
+        peak=peak.held,
+        peak_t=peak.t,
+        final=loaded[-1].held,
+        window_slope=(half[-1].held - half[0].held) / seconds if seconds > 0 else 0.0,
+    )
+
+
+class TickSeries:
+    """A counter of the load workers as a function of time: interpolated, summed over workers."""
+
+    def __init__(self, ticks: Sequence[LoadTick], field: str) -> None:
+        self._series: list[tuple[list[float], list[float]]] = []
+        workers: dict[int, tuple[list[float], list[float]]] = {}
+        for tick in ticks:
+            times, values = workers.setdefault(tick.worker, ([], []))
+            if not times or tick.t > times[-1]:
+                times.append(tick.t)
+                values.append(float(getattr(tick, field)))
+        self._series = list(workers.values())
+
+    def at(self, t: float) -> float:
+        """The sum at time t; outside of the recorded time the nearest value counts."""
+        total = 0.0
+        for times, values in self._series:
+            index = bisect.bisect_left(times, t)
+            if index == 0:
+                total += values[0]
+            elif index == len(times):
+                total += values[-1]
+            else:
+                left, right = times[index - 1], times[index]
+                share = (t - left) / (right - left)
+                total += values[index - 1] + share * (values[index] - values[index - 1])
+        return total
+
+
+@lru_cache(maxsize=8)
+def _tick_series(ticks: tuple[LoadTick, ...], field: str) -> TickSeries:
+    return TickSeries(ticks, field)
+
+
+def measured_ticks(run: Run) -> tuple[LoadTick, ...]:
+    """The ticks of the measured load, those of the profiled one left out."""
+    profile = run.phase("profile")
+    if profile is None:
+        return run.ticks
+    return tuple(tick for tick in run.ticks if tick.t < profile.started)
+
+
+def bodies_in_server(run: Run) -> list[tuple[float, float, int]]:
+    """(time, body bytes that the server has read and not answered, memory held) at each sample.
+
+    Read are the bytes that the client handed to its kernel less those that still wait in either
+    kernel: sent - unsent at the client - unread at the server.
+    """
+    ticks = measured_ticks(run)
+    if not ticks:
+        return []
+    series = _tick_series(ticks, "body_in_flight")
+    start, end = ticks[0].t, ticks[-1].t
+    rows: list[tuple[float, float, int]] = []
+    for sample in run.samples:
+        if sample.sockets is None or not start <= sample.t <= end:
+            continue
+        queued = sample.sockets.unread_bytes + sample.sockets.client_unsent_bytes
+        rows.append((sample.t, max(0.0, series.at(sample.t) - queued), sample.held))
+    return rows

@@ -1,0 +1,65 @@
+"""Request bodies are held in memory whole until they are answered.
+
+Found when anonymous memory grew by at least 60 % of the body bytes that the server had read and not
+answered at the same time (1.0: buffered once; 2.0: copied once more; 0: streamed). Bytes that wait
+in the kernel's socket buffers are not the server's and are subtracted. Allocators keep memory, so
+the peak of growth is held against the peak of bytes; a second point (fewer connections, smaller
+bodies) tells fixed buffers from a slope.
+"""
+
+from __future__ import annotations
+
+from diagnose.analysis.build import finding, unknown
+from diagnose.analysis.observe import bodies_in_server, memory
+from diagnose.model.finding import Evidence, Finding, Kind, Verdict
+from diagnose.model.run import Run
+from diagnose.units import MIB, format_bytes
+
+KIND = Kind.CAUSE
+NEEDS = ("samples_missed",)
+
+# Measured growth per byte in flight: buffering servers 1.0 to 1.9, streaming ones 0.1 to 0.3 (the
+# garbage of a collected heap is the 0.3).
+BUFFERED = 0.6
+STREAMED = 0.4
+# Below this the buffers that every server has (sockets, pools, heap) decide the ratio.
+MIN_BYTES = 16 * MIB
+MIN_GROWTH = 16 * MIB
+
+
+def check(run: Run) -> Finding:
+    """Found with growth, bytes in flight and their ratio."""
+    bodies = [template.body_length for template in run.manifest.scenario.templates]
+    if not any(length >= MIB for length in bodies):
+        return unknown(__name__, KIND, "the scenario sends no large bodies: try upload-20mb")
+    seen = memory(run)
+    rows_in_time = bodies_in_server(run)
+    if seen is None or not rows_in_time:
+        return unknown(__name__, KIND, "memory or sockets were not sampled under load")
+    held = max(row[1] for row in rows_in_time)
+    ratio = seen.growth / held if held else 0.0
+    rows = [
+        Evidence("growth_per_body_byte", ratio, "ratio", BUFFERED, "samples.jsonl"),
+        Evidence("growth", seen.growth, "bytes", MIN_GROWTH, "samples.jsonl"),
+        Evidence("bodies_in_server", held, "bytes", MIN_BYTES, "load.jsonl"),
+    ]
+    said = (
+        f"memory grew by {format_bytes(seen.growth)} while the server held "
+        f"{format_bytes(held)} of unanswered bodies ({ratio:.2f} per byte)"
+    )
+    if held < MIN_BYTES:
+        return unknown(__name__, KIND, f"only {format_bytes(held)} of bodies were in flight", rows)
+    if ratio >= BUFFERED and seen.growth >= MIN_GROWTH:
+        return finding(
+            __name__,
+            KIND,
+            Verdict.FOUND,
+            said,
+            rows,
+            "read the body in pieces and drop each one; `diagnose findings body_buffered` names "
+            "the streaming call of each framework",
+            explains=min(1.0, held / seen.growth),
+        )
+    if ratio <= STREAMED:
+        return finding(__name__, KIND, Verdict.CLEAR, said, rows)
+    return unknown(__name__, KIND, f"{said}: between the limits", rows)

@@ -1,0 +1,91 @@
+"""The server, or one of its processes, ended under load.
+
+Found when the first process ended without being stopped by diagnose; its exit status or signal and
+the last lines of its log are the evidence. Found also when a process that was there before the
+load disappeared while requests on its connections broke off; without broken requests (a worker
+that is recycled in order) that is not a crash.
+"""
+
+from __future__ import annotations
+
+import signal
+
+from diagnose.analysis.build import finding, unknown
+from diagnose.analysis.observe import LOAD_PHASES
+from diagnose.model.finding import Evidence, Finding, Kind, Verdict
+from diagnose.model.load import Failure
+from diagnose.model.run import Run
+
+KIND = Kind.SYMPTOM
+NEEDS: tuple[str, ...] = ()
+
+BROKEN = (
+    Failure.RESET_SENDING.value,
+    Failure.RESET_WAITING.value,
+    Failure.RESET_RECEIVING.value,
+    Failure.CLOSED_WAITING.value,
+    Failure.CLOSED_RECEIVING.value,
+    Failure.REFUSED.value,
+)
+
+
+def check(run: Run) -> Finding:
+    """Found with how and when the process ended."""
+    end = run.manifest.end
+    if end.when:
+        how = "and its exit status is not known" if end.status is None else _how(end.status)
+        rows = [
+            Evidence(
+                "exit_status", "unknown" if end.status is None else end.status, "", 0, "run.json"
+            )
+        ]
+        rows += [Evidence("log", line, "", None, "server.log") for line in end.log_tail[-5:]]
+        return finding(
+            __name__,
+            KIND,
+            Verdict.FOUND,
+            f"the server ended during {end.when} {how}",
+            rows,
+            _next_step(end.status),
+            explains=1.0,
+        )
+    before = {p.pid: p.name for sample in run.samples_in("idle")[-1:] for p in sample.processes}
+    lost = [
+        pid
+        for name in (*LOAD_PHASES, "profile")
+        for sample in run.samples_in(name)
+        for pid in sample.gone
+        if pid in before
+    ]
+    broken = sum(run.load.failures.get(kind, 0) for kind in BROKEN) if run.load else 0
+    if not run.samples_in("idle"):
+        return unknown(__name__, KIND, "the server was not sampled before the load")
+    rows = [
+        Evidence("processes_lost", len(lost), "processes", 0, "samples.jsonl"),
+        Evidence("broken_requests", broken, "requests", 0, "load.json"),
+    ]
+    if lost and broken:
+        names = ", ".join(f"{before[pid]} (PID {pid})" for pid in lost[:3])
+        return finding(
+            __name__,
+            KIND,
+            Verdict.FOUND,
+            f"{len(lost)} of {len(before)} processes ended under load: {names}; "
+            f"{broken} requests broke off",
+            rows,
+            _next_step(None),
+            explains=1.0,
+        )
+    return finding(__name__, KIND, Verdict.CLEAR, "no process ended under load", rows)
+
+
+def _how(status: int) -> str:
+    if status < 0:
+        return f"killed by {signal.Signals(-status).name}"
+    return f"with exit status {status}"
+
+
+def _next_step(status: int | None) -> str:
+    if status == -signal.SIGKILL:
+        return "look for the kernel's out-of-memory killer: `dmesg | grep -i 'killed process'`"
+    return "read server.log; `diagnose report` shows its last lines"

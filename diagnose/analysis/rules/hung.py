@@ -1,0 +1,57 @@
+"""Requests were sent and never answered, although the server had nothing else to do.
+
+After the window no new request is sent, and what is in flight may still be answered. Found when
+requests remain that moved no byte for the scenario's timeout, and nothing else was answered any
+more in the last two seconds: a long queue that is still being worked off is not a hang.
+"""
+
+from __future__ import annotations
+
+from diagnose.analysis.build import finding, unknown
+from diagnose.model.finding import Evidence, Finding, Kind, Verdict
+from diagnose.model.run import Run
+
+KIND = Kind.SYMPTOM
+NEEDS: tuple[str, ...] = ()
+
+
+def check(run: Run) -> Finding:
+    """Found with how many requests hang, and for how long nothing moved."""
+    load = run.load
+    if load is None:
+        return unknown(__name__, KIND, "the measured window gave no result")
+    timeout = run.manifest.scenario.timeout_s
+    rows = [
+        Evidence("unanswered", load.unanswered, "requests", 0, "load.json"),
+        Evidence("longest_stall", load.unanswered_stalled_s, "s", timeout, "load.json"),
+        Evidence("late_responses", load.late_responses, "responses", None, "load.json"),
+    ]
+    if run.manifest.end.when or load.interrupted:
+        return unknown(__name__, KIND, "the run ended before requests had their time", rows)
+    if load.unanswered == 0:
+        return finding(__name__, KIND, Verdict.CLEAR, "every request was answered", rows)
+    if load.unanswered_stalled_s >= timeout and not load.drain_progress:
+        whole = load.responses == 0
+        claim = (
+            f"{load.unanswered} requests were never answered: no byte moved for "
+            f"{load.unanswered_stalled_s:.0f} s"
+        )
+        if whole:
+            claim += ", and none was answered in the whole window"
+        return finding(
+            __name__,
+            KIND,
+            Verdict.FOUND,
+            claim,
+            rows,
+            "see what the server's threads wait for while it hangs: run it again and take "
+            "`py-spy dump --pid PID`, `jstack PID`, `gdb -p PID` or `kill -QUIT PID` (Go)",
+            explains=1.0 if whole else 0.5,
+        )
+    return unknown(
+        __name__,
+        KIND,
+        f"{load.unanswered} requests were unanswered when the drain ended, but the server was "
+        "still at work",
+        rows,
+    )

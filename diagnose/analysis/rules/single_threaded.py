@@ -1,0 +1,66 @@
+"""One thread does all the work; other cores stay idle.
+
+Found when one thread of the whole process tree is busy (running, or waiting for a core) more than
+90 % of the window while all the others together are busy less than 20 %, and the server may use
+two cores or more. Counting the wait makes it hold on shared machines, where a serial server and a
+starved one use the same CPU time.
+"""
+
+from __future__ import annotations
+
+from diagnose.analysis.build import finding, unknown
+from diagnose.analysis.observe import usage
+from diagnose.model.finding import Evidence, Finding, Kind, Verdict
+from diagnose.model.run import Run
+
+KIND = Kind.CAUSE
+NEEDS = ("client_saturated", "samples_missed", "too_few_samples", "connections_missing")
+
+# A serial server that is never short of work measured 0.95 to 1.0; healthy threads beside others
+# that work are caught by the second limit.
+TOP_BUSY = 0.9
+# Timers, garbage collection and a supervising process measured 0.00 to 0.12 together.
+REST_BUSY = 0.2
+# One thread below this did wait for something; it may still be the only one.
+TOP_CLEAR = 0.75
+
+
+def check(run: Run) -> Finding:
+    """Found with the thread's name and its share."""
+    used = usage(run)
+    if used is None or not used.threads:
+        return unknown(__name__, KIND, "the threads were not sampled in the window")
+    cores = len(run.manifest.host.server_cpus)
+    top = used.threads[0]
+    rest = used.busy - top.busy
+    rows = [
+        Evidence("top_thread_busy", top.busy, "cores", TOP_BUSY, "samples.jsonl"),
+        Evidence("other_threads_busy", rest, "cores", REST_BUSY, "samples.jsonl"),
+        Evidence("threads", len(used.threads), "threads", None, "samples.jsonl"),
+        Evidence("idle_cores", used.idle, "cores", None, "samples.jsonl"),
+    ]
+    if used.unread_sockets is not None:
+        rows.append(
+            Evidence("sockets_unread", used.unread_sockets, "sockets", None, "samples.jsonl")
+        )
+    if cores < 2:
+        return unknown(__name__, KIND, "the server has one core only", rows)
+    if run.manifest.connections < 2:
+        return unknown(__name__, KIND, "one connection gives no second thread work", rows)
+    who = f"thread {top.name!r} of {top.process} (PID {top.pid})"
+    if top.busy > TOP_BUSY and rest < REST_BUSY:
+        return finding(
+            __name__,
+            KIND,
+            Verdict.FOUND,
+            f"{who} was busy {top.busy:.0%} of the time, the other {len(used.threads) - 1} threads "
+            f"together {rest:.0%}: one of {cores} cores does the work",
+            rows,
+            "start one worker process or thread per core (`diagnose findings single_threaded` "
+            "names the setting of each runtime), then run the same command again",
+            explains=1 - 1 / cores,
+        )
+    if rest >= REST_BUSY or top.busy < TOP_CLEAR:
+        claim = f"busiest: {who} at {top.busy:.0%}; all others together {rest:.0%}"
+        return finding(__name__, KIND, Verdict.CLEAR, claim, rows)
+    return unknown(__name__, KIND, f"{who} was busy {top.busy:.0%} alone: between the limits", rows)

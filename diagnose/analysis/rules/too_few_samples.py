@@ -1,0 +1,47 @@
+"""Too little was measured for figures to mean anything.
+
+Found when the window was shorter than a second (an interrupted run), when the server was sampled
+fewer than ten times in it, or when a handful of requests was answered although nothing failed or
+hung: then throughput and percentiles are chance.
+"""
+
+from __future__ import annotations
+
+from diagnose.analysis.build import finding
+from diagnose.model.finding import Evidence, Finding, Kind, Verdict
+from diagnose.model.run import Run
+
+KIND = Kind.VALIDITY
+NEEDS: tuple[str, ...] = ()
+
+MIN_WINDOW_S = 1.0
+# A share of CPU time over ten samples is known to about a tenth.
+MIN_SAMPLES = 10
+# The rate of 20 events is known to within a quarter (its Poisson deviation is 1/sqrt(20)).
+MIN_RESPONSES = 20
+
+
+def check(run: Run) -> Finding:
+    """Found with the figure that is too small."""
+    load = run.load
+    samples = len(run.samples_in("window"))
+    seconds = load.duration_s if load else 0.0
+    responses = load.responses if load else 0
+    rows = [
+        Evidence("window", seconds, "s", MIN_WINDOW_S, "load.json"),
+        Evidence("samples", samples, "samples", MIN_SAMPLES, "samples.jsonl"),
+        Evidence("responses", responses, "responses", MIN_RESPONSES, "load.json"),
+    ]
+    problem = ""
+    if seconds < MIN_WINDOW_S:
+        problem = f"the measured window lasted {seconds:.1f} s"
+    elif samples < MIN_SAMPLES:
+        problem = f"the server was sampled {samples} times in the window"
+    elif load and responses < MIN_RESPONSES and not load.failed and not load.unanswered:
+        problem = f"{responses} responses in {seconds:.1f} s"
+    if problem:
+        return finding(
+            __name__, KIND, Verdict.FOUND, problem, rows, "measure longer: -d 15, or let it finish"
+        )
+    claim = f"{responses} responses and {samples} samples in {seconds:.1f} s"
+    return finding(__name__, KIND, Verdict.CLEAR, claim, rows)

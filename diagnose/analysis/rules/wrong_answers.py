@@ -1,0 +1,65 @@
+"""The server answers, but not what the contract says: another status, content type or body.
+
+Every status, length and exact body is compared, of JSON bodies a share; the probes before the load
+compare each template once and show the exchange. Figures of throughput are then figures of
+something else.
+"""
+
+from __future__ import annotations
+
+from diagnose.analysis.build import finding, unknown
+from diagnose.model.finding import Evidence, Finding, Kind, Verdict
+from diagnose.model.load import Failure
+from diagnose.model.run import ProbeCheck, Run
+
+KIND = Kind.SYMPTOM
+NEEDS: tuple[str, ...] = ()
+
+KINDS = (Failure.WRONG_STATUS.value, Failure.WRONG_BODY.value)
+WRONG_SHARE = 0.001
+MIN_WRONG = 3
+
+
+def check(run: Run) -> Finding:
+    """Found when a probe's answer was wrong, or one response in a thousand under load."""
+    load = run.load
+    failed = [probe for probe in run.manifest.probes if probe.outcome == "fail"]
+    if load is None and not failed:
+        return unknown(__name__, KIND, "the measured window gave no result")
+    wrong = sum(load.failures.get(kind, 0) for kind in KINDS) if load else 0
+    responses = load.responses if load else 0
+    share = wrong / max(1, responses)
+    rows = [Evidence("wrong_share", share, "ratio", WRONG_SHARE, "load.json")]
+    for example in load.examples if load else ():
+        if example.kind in KINDS:
+            text = f"{example.template}: {example.detail}"
+            rows.append(Evidence("example", text, "", None, "load.json"))
+    rows += [_probe_row(probe) for probe in failed[:3]]
+    under_load = wrong >= MIN_WRONG and share >= WRONG_SHARE
+    if failed or under_load:
+        claim = f"{wrong} of {responses} responses were wrong"
+        if failed:
+            first = failed[0]
+            claim += f"; on the idle server, {first.template} ({first.name}): {first.detail}"
+        elif load and load.examples:
+            claim += f": {rows[1].value}"
+        return finding(
+            __name__,
+            KIND,
+            Verdict.FOUND,
+            claim,
+            rows,
+            "compare the exchange in run.json (probes) with the contract; `diagnose scenarios "
+            f"{run.manifest.scenario.name}` shows what is sent and expected",
+            explains=max(share, 0.01),
+        )
+    if responses == 0:
+        return unknown(__name__, KIND, "nothing was answered", rows)
+    return finding(
+        __name__, KIND, Verdict.CLEAR, f"{wrong} of {responses} responses were wrong", rows
+    )
+
+
+def _probe_row(probe: ProbeCheck) -> Evidence:
+    shown = f"{probe.template}, {probe.name}: {probe.detail}"
+    return Evidence("probe", shown, "", None, "run.json")

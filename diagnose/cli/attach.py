@@ -1,0 +1,73 @@
+"""`diagnose attach`: the same phases on a server that already runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import typer
+
+from diagnose.cli import run as run_command
+from diagnose.cli.options import adapt, check_target, parse_counts, parse_cpu_option, parse_size
+from diagnose.errors import UsageError
+from diagnose.recorder import RunOptions
+from diagnose.scenario.catalog import find_scenario
+
+
+def attach(
+    scenario: str = run_command.SCENARIO,
+    pid: int = typer.Option(..., "--pid", help="The server's first process."),
+    url: str = typer.Option(..., "--url", help="Where it listens, like http://127.0.0.1:8080."),
+    connections: str | None = run_command.CONNECTIONS,
+    duration: float | None = run_command.DURATION,
+    pipeline: int | None = run_command.PIPELINE,
+    requests: int | None = run_command.REQUESTS,
+    name: str = run_command.NAME,
+    output: Path = run_command.OUTPUT,
+    as_json: bool = run_command.JSON,
+    warmup: float | None = run_command.WARMUP,
+    timeout: float | None = run_command.TIMEOUT,
+    path: str | None = run_command.PATH,
+    load_cpus: str | None = run_command.LOAD_CPUS,
+    load_workers: int | None = run_command.LOAD_WORKERS,
+    memory_limit: str | None = run_command.MEMORY_LIMIT,
+    deadline: float | None = run_command.DEADLINE,
+    profile: str = run_command.PROFILE,
+    allow_remote: bool = run_command.ALLOW_REMOTE,
+) -> None:
+    """Load and sample a server that already runs; it is left running.
+
+    The memory limit ends the load, not the server.
+    """
+    parts = urlsplit(url if "//" in url else f"http://{url}")
+    try:
+        port = parts.port or 80
+    except ValueError as error:
+        raise UsageError(f"--url {url}: {error}") from error
+    if parts.scheme != "http" or not parts.hostname:
+        raise UsageError(f"--url takes http://ADDRESS:PORT, not {url!r}")
+    chosen = adapt(
+        find_scenario(scenario),
+        duration=duration,
+        warmup=warmup,
+        pipeline=pipeline,
+        requests=requests,
+        timeout=timeout,
+        path=path or (parts.path if parts.path not in ("", "/") else None),
+    )
+    base = RunOptions(
+        scenario=chosen,
+        connections=1,
+        attach_pid=pid,
+        host=check_target(parts.hostname, allow_remote),
+        port=port,
+        name=name,
+        output=output,
+        load_cpus=parse_cpu_option(load_cpus),
+        load_workers=load_workers,
+        memory_limit=parse_size(memory_limit),
+        deadline_s=deadline,
+        ready_timeout_s=5.0,
+        profile=profile,
+    )
+    run_command.record_all(base, parse_counts(connections, chosen), as_json)

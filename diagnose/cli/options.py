@@ -1,0 +1,124 @@
+"""What the options of several commands mean."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from diagnose.errors import UsageError
+from diagnose.model.scenario import Scenario
+from diagnose.server.host import parse_cpus
+
+_SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*([KMGT]?)(i?B)?$", re.IGNORECASE)
+_FACTORS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+MAX_CONNECTIONS = 60_000
+MAX_SECONDS = 3600.0
+
+
+def parse_counts(text: str | None, scenario: Scenario) -> list[int]:
+    """`-c 64,256`: connection counts; the scenario's first where nothing is given.
+
+    Raises: UsageError.
+    """
+    if text is None:
+        return [scenario.connections[0]]
+    try:
+        counts = [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise UsageError(f"-c takes numbers like 64 or 64,256, not {text!r}") from error
+    for count in counts:
+        if not 1 <= count <= MAX_CONNECTIONS:
+            raise UsageError(f"-c takes 1 to {MAX_CONNECTIONS} connections, not {count}")
+    return counts
+
+
+def parse_size(text: str | None) -> int | None:
+    """`4G`, `512M`, `1.5GiB` or bytes.
+
+    Raises: UsageError.
+    """
+    if text is None:
+        return None
+    match = _SIZE.match(text.strip())
+    if match is None or float(match[1]) <= 0:
+        raise UsageError(f"not a size: {text!r}; write it like 512M or 4G")
+    return int(float(match[1]) * _FACTORS[match[2].upper()])
+
+
+def parse_cpu_option(text: str | None) -> tuple[int, ...] | None:
+    """A CPU list or nothing."""
+    return None if text is None else parse_cpus(text)
+
+
+def adapt(
+    scenario: Scenario,
+    *,
+    duration: float | None = None,
+    warmup: float | None = None,
+    pipeline: int | None = None,
+    requests: int | None = None,
+    timeout: float | None = None,
+    path: str | None = None,
+) -> Scenario:
+    """The scenario with the user's own figures.
+
+    Raises: UsageError.
+    """
+    if duration is not None and not 0 < duration <= MAX_SECONDS:
+        raise UsageError(f"-d takes up to {MAX_SECONDS:.0f} seconds, not {duration:g}")
+    if warmup is not None and not 0 <= warmup <= MAX_SECONDS:
+        raise UsageError(f"--warmup takes 0 to {MAX_SECONDS:.0f} seconds, not {warmup:g}")
+    if timeout is not None and not 0 < timeout <= MAX_SECONDS:
+        raise UsageError(f"--timeout takes up to {MAX_SECONDS:.0f} seconds, not {timeout:g}")
+    if pipeline is not None and not 1 <= pipeline <= 1024:
+        raise UsageError(f"-p takes 1 to 1024 requests, not {pipeline}")
+    if pipeline is not None and pipeline > 1 and scenario.has_large_bodies:
+        raise UsageError(f"-p {pipeline}: uploads are not pipelined; use -p 1 with {scenario.name}")
+    if requests is not None and requests < 0:
+        raise UsageError(f"-r takes 0 (never close) or more requests, not {requests}")
+    templates = scenario.templates
+    if path is not None:
+        if not re.fullmatch(r"/[!-~]*", path):
+            raise UsageError(f"--path must start with '/' and hold no spaces, not {path!r}")
+        templates = tuple(replace(template, target=path) for template in templates)
+    return replace(
+        scenario,
+        templates=templates,
+        duration_s=duration if duration is not None else scenario.duration_s,
+        warmup_s=warmup if warmup is not None else scenario.warmup_s,
+        timeout_s=timeout if timeout is not None else scenario.timeout_s,
+        pipeline=pipeline if pipeline is not None else scenario.pipeline,
+        requests_per_connection=requests
+        if requests is not None
+        else scenario.requests_per_connection,
+    )
+
+
+def check_target(host: str, allow_remote: bool) -> str:
+    """The address to load: loopback only unless the user says otherwise.
+
+    Raises: UsageError.
+    """
+    if host == "localhost":
+        return "127.0.0.1"
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError as error:
+        raise UsageError(
+            f"{host!r} is not an address; give an IP address such as 127.0.0.1 or ::1"
+        ) from error
+    if not address.is_loopback and not allow_remote:
+        raise UsageError(
+            f"{host} is not a loopback address: load would leave this machine. "
+            "Use --allow-remote if the machine is yours to load"
+        )
+    return str(address)
+
+
+def check_names(names: Sequence[str], known: Sequence[str], what: str) -> None:
+    """Raises: UsageError for a name that is not known."""
+    for name in names:
+        if name not in known:
+            raise UsageError(f"no {what} {name!r}; known: {', '.join(known)}")

@@ -1,0 +1,36 @@
+"""`diagnose reference`: the healthy entry, or the same with one fault, in the foreground."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from diagnose.cli.options import check_names
+from reference_server.faults import fault_names, load_fault
+
+
+def reference(
+    port: int = typer.Option(8080, "--port", help="Port; 0 takes a free one."),
+    host: str = typer.Option("127.0.0.1", "--host", help="Address."),
+    workers: int | None = typer.Option(None, "--workers", help="Processes (one per core)."),
+    fault: str | None = typer.Option(None, "--fault", help="What to do wrong."),
+    list_faults: bool = typer.Option(False, "--list", help="List the faults and end."),
+) -> None:
+    """Run the reference server until Ctrl-C.
+
+    To measure it: diagnose run baseline -- python -m reference_server --port '$PORT'
+    """
+    if list_faults:
+        for name in fault_names():
+            typer.echo(f"{name:<18} {load_fault(name).description.splitlines()[0]}")
+        return
+    if fault is not None:
+        check_names([fault], fault_names(), "fault")
+    arguments = ["--host", host, "--port", str(port)]
+    if workers is not None:
+        arguments += ["--workers", str(workers)]
+    if fault is not None:
+        arguments += ["--fault", fault]
+    os.execv(sys.executable, [sys.executable, "-m", "reference_server", *arguments])

@@ -1,0 +1,41 @@
+"""`diagnose report`: the reports again, from the run directory alone."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import typer
+
+from diagnose.cli.console import results_to
+from diagnose.cli.options import check_names
+from diagnose.cli.results import analyzed
+from diagnose.reports import json as json_report
+from diagnose.reports import markdown, terminal
+from diagnose.store.writer import write_findings, write_report
+
+FORMATS = ("terminal", "markdown", "json")
+
+
+def report(
+    run: list[Path] = typer.Argument(help="Run directories, as `diagnose run` prints them."),
+    form: str = typer.Option("terminal", "--format", help="terminal, markdown or json."),
+    as_json: bool = typer.Option(False, "--json", help="The same as --format json."),
+) -> None:
+    """Analyze stored runs again and print or write their reports.
+
+    markdown writes report.md and its pictures into each run directory and prints the path.
+    """
+    form = "json" if as_json else form
+    check_names([form], FORMATS, "format")
+    items = [analyzed(directory) for directory in run]
+    for item in items:
+        write_findings(Path(item.run.directory), item.findings)
+    if form == "json":
+        sys.stdout.write(json_report.render(items) + "\n")
+    elif form == "markdown":
+        for item in items:
+            written = write_report(Path(item.run.directory), markdown.files(item))
+            typer.echo(str(written[0]))
+    else:
+        results_to.print(terminal.render(items))

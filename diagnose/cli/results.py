@@ -1,0 +1,58 @@
+"""From a run directory to what the user sees: analyze, store, print, exit status."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from diagnose.analysis.engine import analyze
+from diagnose.analysis.figures import figures
+from diagnose.cli.console import errors_to, results_to
+from diagnose.model.finding import Kind, Verdict
+from diagnose.model.report import Analyzed
+from diagnose.reports import json as json_report
+from diagnose.reports import markdown, terminal
+from diagnose.store.reader import read_run
+from diagnose.store.writer import write_findings, write_report
+
+
+def analyzed(directory: Path) -> Analyzed:
+    """The run in a directory with its findings, which are also stored there."""
+    run = read_run(directory)
+    found = analyze(run)
+    return Analyzed(run, dataclasses.asdict(figures(run)), tuple(found))
+
+
+def finish(directories: Sequence[Path], as_json: bool) -> int:
+    """Analyze runs, write their reports, print the verdicts; the exit status."""
+    items = [analyzed(directory) for directory in directories]
+    written: list[Path] = []
+    for item in items:
+        directory = Path(item.run.directory)
+        write_findings(directory, item.findings)
+        written.append(write_report(directory, markdown.files(item))[0])
+    if as_json:
+        sys.stdout.write(json_report.render(items) + "\n")
+    else:
+        results_to.print(terminal.render(items))
+        for path in written:
+            results_to.print(f"report: {path}", soft_wrap=True, markup=False)
+    for item in items:
+        if item.run.manifest.state == "interrupted":
+            errors_to.print("interrupted: the verdict rests on what was measured until then")
+    return max((exit_status(item) for item in items), default=0)
+
+
+def exit_status(item: Analyzed) -> int:
+    """0 nothing found, 1 a finding, 3 the server died, 4 not valid and nothing else found, 130
+    interrupted."""
+    if item.run.manifest.state == "interrupted":
+        return 130
+    if item.run.manifest.end.when:
+        return 3
+    kinds = {finding.kind for finding in item.findings if finding.verdict is Verdict.FOUND}
+    if kinds & {Kind.CAUSE, Kind.SYMPTOM}:
+        return 1
+    return 4 if kinds else 0

@@ -1,0 +1,131 @@
+"""`diagnose run`: launch a server, load it, say what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from diagnose.cli.console import Progress
+from diagnose.cli.options import adapt, check_target, parse_counts, parse_cpu_option, parse_size
+from diagnose.cli.results import finish
+from diagnose.errors import UsageError
+from diagnose.recorder import RunOptions, record
+from diagnose.scenario.catalog import find_scenario
+from diagnose.store.reader import read_run
+
+SCENARIO = typer.Argument(help="A scenario's name (`diagnose scenarios`) or a .toml file.")
+CONNECTIONS = typer.Option(
+    None, "-c", "--connections", help="Connections; several counts with commas: one run each."
+)
+DURATION = typer.Option(None, "-d", "--duration", help="Seconds of the measured window.")
+PIPELINE = typer.Option(None, "-p", "--pipeline", help="Requests in flight on a connection.")
+REQUESTS = typer.Option(
+    None, "-r", "--requests", help="Requests per connection before the client closes; 0: never."
+)
+WARMUP = typer.Option(None, "--warmup", help="Seconds of load before the window.")
+TIMEOUT = typer.Option(
+    None, "--timeout", help="Seconds without a byte after which a request counts as hung."
+)
+PATH = typer.Option(None, "--path", help="Send every request to this path instead.")
+NAME = typer.Option("", "--name", help="Name of the server in reports and directory names.")
+OUTPUT = typer.Option(Path("runs"), "-o", "--output", help="Where run directories are made.")
+JSON = typer.Option(False, "--json", help="Print the result as JSON.")
+SERVER_CPUS = typer.Option(None, "--server-cpus", help="CPUs of the server, like 0-3,6.")
+LOAD_CPUS = typer.Option(None, "--load-cpus", help="CPUs of the load generator.")
+LOAD_WORKERS = typer.Option(None, "--load-workers", help="Load processes (one per load CPU).")
+MEMORY_LIMIT = typer.Option(
+    None, "--memory-limit", help="Stop the server above this, like 4G (80 % of free memory)."
+)
+DEADLINE = typer.Option(None, "--deadline", help="End the run after so many seconds.")
+PROFILE = typer.Option("auto", "--profile", help="auto, none, or a profiler's name.")
+ALLOW_REMOTE = typer.Option(False, "--allow-remote", help="Load an address that is not loopback.")
+
+
+def run(
+    scenario: str = SCENARIO,
+    command: list[str] | None = typer.Argument(
+        None, metavar="-- COMMAND...", help="The server; $PORT is replaced and in its environment."
+    ),
+    connections: str | None = CONNECTIONS,
+    duration: float | None = DURATION,
+    pipeline: int | None = PIPELINE,
+    requests: int | None = REQUESTS,
+    port: int = typer.Option(8080, "--port", help="The server's port; 0 takes a free one."),
+    host: str = typer.Option("127.0.0.1", "--host", help="The server's address."),
+    name: str = NAME,
+    output: Path = OUTPUT,
+    as_json: bool = JSON,
+    warmup: float | None = WARMUP,
+    timeout: float | None = TIMEOUT,
+    path: str | None = PATH,
+    server_cpus: str | None = SERVER_CPUS,
+    load_cpus: str | None = LOAD_CPUS,
+    load_workers: int | None = LOAD_WORKERS,
+    memory_limit: str | None = MEMORY_LIMIT,
+    deadline: float | None = DEADLINE,
+    ready_timeout: float = typer.Option(
+        30.0, "--ready-timeout", help="Seconds until the server must answer."
+    ),
+    profile: str = PROFILE,
+    allow_remote: bool = ALLOW_REMOTE,
+) -> None:
+    """Launch a server, wait until it answers, load it, sample it, and say what is wrong.
+
+    Exit status: 0 nothing found, 1 a finding, 2 usage, 3 the server failed to start or died,
+    4 the measurement is not valid, 130 interrupted.
+    """
+    if not command:
+        raise UsageError(
+            "no command: write the server's command behind `--`, for example "
+            f"`diagnose run {scenario} -- ./my-server --port '$PORT'`"
+        )
+    if not 0 <= port <= 65535:
+        raise UsageError(f"--port takes 0 to 65535, not {port}")
+    chosen = adapt(
+        find_scenario(scenario),
+        duration=duration,
+        warmup=warmup,
+        pipeline=pipeline,
+        requests=requests,
+        timeout=timeout,
+        path=path,
+    )
+    base = RunOptions(
+        scenario=chosen,
+        connections=1,
+        command=tuple(command),
+        host=check_target(host, allow_remote),
+        port=port,
+        name=name,
+        output=output,
+        server_cpus=parse_cpu_option(server_cpus),
+        load_cpus=parse_cpu_option(load_cpus),
+        load_workers=_positive(load_workers, "--load-workers"),
+        memory_limit=parse_size(memory_limit),
+        deadline_s=deadline,
+        ready_timeout_s=ready_timeout,
+        profile=profile,
+    )
+    record_all(base, parse_counts(connections, chosen), as_json)
+
+
+def record_all(base: RunOptions, counts: list[int], as_json: bool) -> None:
+    """One run for each connection count, then the verdicts; ends the program with the status."""
+    from dataclasses import replace
+
+    directories: list[Path] = []
+    with Progress(quiet=as_json) as progress:
+        for count in counts:
+            if len(counts) > 1:
+                progress.note(f"{count} connections")
+            directories.append(record(replace(base, connections=count), progress))
+            if read_run(directories[-1]).manifest.state == "interrupted":
+                break
+    raise typer.Exit(finish(directories, as_json))
+
+
+def _positive(value: int | None, option: str) -> int | None:
+    if value is not None and value < 1:
+        raise UsageError(f"{option} must be at least 1, not {value}")
+    return value

@@ -1,0 +1,48 @@
+"""The stable form for other programs: schema 1 (docs/json.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from diagnose.model.report import Analyzed
+
+SCHEMA = 1
+
+
+def document(runs: Sequence[Analyzed]) -> dict[str, Any]:
+    """One element per connection count, findings ranked."""
+    return {
+        "schema": SCHEMA,
+        "runs": [
+            {
+                "run": item.run.directory,
+                "scenario": item.run.manifest.scenario.name,
+                "connections": item.run.manifest.connections,
+                "name": item.run.manifest.launch.name,
+                "state": item.run.manifest.state,
+                "figures": dict(item.figures),
+                "findings": [
+                    {
+                        "id": finding.id,
+                        "kind": finding.kind.value,
+                        "verdict": finding.verdict.value,
+                        "confidence": finding.confidence,
+                        "claim": finding.claim,
+                        "evidence": msgspec.to_builtins(finding.evidence),
+                        "next_step": finding.next_step,
+                    }
+                    for finding in item.findings
+                ],
+            }
+            for item in runs
+        ],
+    }
+
+
+def render(runs: Sequence[Analyzed]) -> str:
+    """The document as text."""
+    data: str = msgspec.json.format(msgspec.json.encode(document(runs)), indent=2).decode()
+    return data

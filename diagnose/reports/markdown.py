@@ -1,0 +1,128 @@
+"""Markdown with pictures beside it: pastes into an issue."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from diagnose.model.finding import Finding, Verdict
+from diagnose.model.report import Analyzed
+from diagnose.reports.charts import pictures
+from diagnose.reports.phrases import figure_rows, headline, setting
+from diagnose.units import format_value
+
+FILE = "report.md"
+
+
+def files(item: Analyzed) -> dict[str, bytes]:
+    """The report and its pictures by file name."""
+    images = pictures(item.run)
+    return {FILE: render([item], list(images)).encode(), **images}
+
+
+def render(runs: Sequence[Analyzed], images: Sequence[str] = ()) -> str:
+    """The text alone; `images` are shown by their file names."""
+    return "\n".join(_section(item, images) for item in runs)
+
+
+def _section(item: Analyzed, images: Sequence[str]) -> str:
+    manifest = item.run.manifest
+    found = [finding for finding in item.findings if finding.verdict is Verdict.FOUND]
+    unknown = [finding for finding in item.findings if finding.verdict is Verdict.UNKNOWN]
+    clear = [finding for finding in item.findings if finding.verdict is Verdict.CLEAR]
+    lines = [
+        f"# {_plain(manifest.launch.name)}: {_plain(headline(item))}",
+        "",
+        _plain(setting(item)) + ".",
+        "",
+    ]
+    for finding in found:
+        lines += _found(finding)
+    lines += ["## Figures", "", "| | |", "|---|---|"]
+    lines += [f"| {name} | {_plain(text)} |" for name, text in figure_rows(item)]
+    lines.append("")
+    for name in images:
+        lines += [f"![{name.removesuffix('.png').replace('-', ' ')}]({name})", ""]
+    lines += _profiles(item)
+    if unknown:
+        lines += ["## Could not be told", ""]
+        lines += [f"- `{finding.id}`: {_plain(finding.claim)}" for finding in unknown]
+        lines.append("")
+    if clear:
+        lines += ["## Ruled out", ""]
+        lines += [f"- `{finding.id}`: {_plain(finding.claim)}" for finding in clear]
+        lines.append("")
+    lines += _repeat(item)
+    return "\n".join(lines)
+
+
+def _found(finding: Finding) -> list[str]:
+    lines = [
+        f"## Found: `{finding.id}` ({finding.kind.value})",
+        "",
+        _plain(finding.claim) + ".",
+        "",
+    ]
+    if finding.evidence:
+        lines += ["| figure | value | limit | file |", "|---|---|---|---|"]
+        for row in finding.evidence:
+            limit = "" if row.threshold is None else format_value(row.threshold, row.unit)
+            value = _plain(format_value(row.value, row.unit))
+            lines.append(f"| {row.metric} | {value} | {_plain(limit)} | {row.source} |")
+        lines.append("")
+    if finding.next_step:
+        lines += [f"**Next:** {_plain(finding.next_step)}", ""]
+    return lines
+
+
+def _profiles(item: Analyzed) -> list[str]:
+    lines: list[str] = []
+    for profile in item.run.profiles:
+        note = profile.note
+        lines += [
+            f"## Hottest frames of PID {note.pid} ({note.profiler}, {note.samples} samples)",
+            "",
+            "| share | frame |",
+            "|---|---|",
+        ]
+        lines += [f"| {share:.1%} | {_code(frame)} |" for frame, share in profile.hot_leaves()]
+        lines.append("")
+    return lines
+
+
+def _repeat(item: Analyzed) -> list[str]:
+    manifest = item.run.manifest
+    host = manifest.host
+    gib = host.memory_bytes / 2**30
+    lines = [
+        "## To repeat it",
+        "",
+        f"diagnose {manifest.version}, Linux {host.kernel}, {_plain(host.cpu_model)}, "
+        f"{len(host.cpus)} cores, {gib:.0f} GiB; server on CPUs "
+        f"{','.join(map(str, host.server_cpus))}, load on {','.join(map(str, host.load_cpus))}.",
+        "",
+        "```",
+    ]
+    scenario = manifest.scenario.name
+    if manifest.launch.attached:
+        url = f"http://{manifest.launch.host}:{manifest.launch.port}"
+        lines.append(f"diagnose attach {scenario} -c {manifest.connections} --pid PID --url {url}")
+    else:
+        command = shlex.join(manifest.launch.command).replace("`", "'")
+        lines.append(
+            f"diagnose run {scenario} -c {manifest.connections} "
+            f"-d {manifest.scenario.duration_s:g} --port {manifest.launch.port} -- {command}"
+        )
+    return [*lines, "```", ""]
+
+
+def _plain(text: str) -> str:
+    """Text that came from a server or user: one line, no Markdown of its own."""
+    flat = " ".join(text.split())
+    for character in "\\`*_[]<>|#":
+        flat = flat.replace(character, f"\\{character}")
+    return flat
+
+
+def _code(text: str) -> str:
+    return "`" + " ".join(text.split()).replace("`", "'").replace("|", "\\|") + "`"

@@ -1,0 +1,86 @@
+"""One screen: figures, verdicts, next step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from diagnose.model.finding import Finding, Verdict
+from diagnose.model.report import Analyzed
+from diagnose.reports.phrases import (
+    evidence_line,
+    figure_rows,
+    headline,
+    setting,
+    short_frame,
+)
+
+HOT_FRAMES = 3
+
+
+def render(runs: Sequence[Analyzed]) -> RenderableType:
+    """Each run's screen, one below the other. Text of the server is never read as markup."""
+    return Group(*(_screen(item) for item in runs))
+
+
+def _screen(item: Analyzed) -> Group:
+    found = [finding for finding in item.findings if finding.verdict is Verdict.FOUND]
+    parts: list[RenderableType] = [Text(setting(item), style="bold"), Text()]
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column()
+    for name, text in figure_rows(item):
+        table.add_row(name, Text(text))
+    for name, text in _hot(item):
+        table.add_row(name, Text(text))
+    parts += [table, Text()]
+    parts.append(Text("VERDICT  " + headline(item), style="bold red" if found else "bold green"))
+    for finding in found:
+        parts += _found(finding)
+    parts += _rest(item)
+    for note in item.run.manifest.notes:
+        parts.append(Text(f"note: {note}", style="yellow"))
+    if item.run.manifest.end.when and item.run.manifest.end.log_tail:
+        parts.append(Text("last lines of the server's log:", style="dim"))
+        parts += [Text(f"  | {line}") for line in item.run.manifest.end.log_tail[-8:]]
+    parts.append(Text(f"run directory: {item.run.directory}", style="dim"))
+    return Group(*parts)
+
+
+def _found(finding: Finding) -> list[RenderableType]:
+    title = Text("FOUND ", style="red").append(finding.id, style="bold red")
+    title.append(f" ({finding.kind.value})", style="red")
+    body: list[RenderableType] = [Text(finding.claim)]
+    if finding.evidence:
+        body.append(Text(evidence_line(finding), style="dim"))
+    if finding.next_step:
+        body.append(Text("next: ", style="bold").append(Text(finding.next_step, style="default")))
+    return [title, Padding(Group(*body), (0, 0, 0, 2))]
+
+
+def _rest(item: Analyzed) -> list[RenderableType]:
+    unknown = [finding for finding in item.findings if finding.verdict is Verdict.UNKNOWN]
+    clear = [finding.id for finding in item.findings if finding.verdict is Verdict.CLEAR]
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for finding in unknown:
+        table.add_row(Text(f"unknown {finding.id}", style="yellow"), Text(finding.claim))
+    if clear:
+        table.add_row(Text("clear", style="green"), Text(", ".join(clear)))
+    return [table]
+
+
+def _hot(item: Analyzed) -> list[tuple[str, str]]:
+    rows = []
+    for profile in item.run.profiles:
+        leaves = ", ".join(
+            f"{short_frame(frame)} {share:.0%}" for frame, share in profile.hot_leaves(HOT_FRAMES)
+        )
+        rows.append((f"hot, PID {profile.note.pid}", leaves))
+    missing = [note for note in item.run.manifest.profiles if not note.file]
+    return rows + [(f"no profile, {note.pid}", note.remedy) for note in missing]

@@ -1,0 +1,1 @@
+"""The server under test: launch, readiness, CPU sets, limits, runtime; and its end."""

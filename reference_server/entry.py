@@ -1,0 +1,37 @@
+"""The entry as a value: everything that a fault may change about it, and nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from reference_server.endpoints import ROUTES
+from reference_server.http11 import Connection, Routes
+
+
+def nothing() -> None:
+    """The healthy entry has nothing to set up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """How the server is built: its defaults are the healthy entry.
+
+    `workers` is the number of processes, each with a listening socket of its own; `supervised`
+    is whether a parent process watches and replaces them; `set_up` is called in each of them
+    before it serves. `backlog` is the length that the accept queue may reach.
+    """
+
+    workers: int
+    routes: Routes
+    connection: type[Connection] = Connection
+    supervised: bool = True
+    set_up: Callable[[], None] = nothing
+    # More than any profile opens at once per worker; the kernel caps it at net.core.somaxconn.
+    backlog: int = 16_384
+
+
+def healthy_entry(workers: int | None = None) -> Entry:
+    """One worker for each core that the process may run on, unless told otherwise."""
+    return Entry(workers=workers or len(os.sched_getaffinity(0)), routes=ROUTES)

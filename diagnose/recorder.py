@@ -63,6 +63,8 @@ _log = logging.getLogger(__name__)
 IDLE_S = 1.0
 COOLDOWN_S = 2.0
 PROFILE_S = 3.0
+# Long enough for some samples of memory and sockets while all bodies are held.
+WAVE_LOOK_S = 0.6
 PROFILE_SETTLE_S = 0.5
 # A profiler needs this long beyond its window to attach, stop and write.
 PROFILER_PATIENCE_S = 20.0
@@ -473,6 +475,9 @@ class _Recording:
             with self._phase("connect") as said:
                 self._pump(time.monotonic() + plan.connect_s + 10.0, lambda: pool.ready)
                 said.append(f"{pool.established} of {plan.total_connections} connections")
+            if scenario.has_large_bodies:
+                with self._phase("wave") as said:
+                    said.append(self._wave(pool, plan))
             with self._phase("load") as said:
                 pool.command(b"go")
                 longest = plan.warmup_s + plan.duration_s + plan.drain_s + REPORT_PATIENCE_S
@@ -484,6 +489,13 @@ class _Recording:
         if result is not None:
             self.observer.note(_figures(result))
         return result
+
+    def _wave(self, pool: LoadPool, plan: LoadPlan) -> str:
+        """Every body in flight at once: what the server then holds, it holds for all of them."""
+        pool.command(b"wave")
+        self._pump(time.monotonic() + plan.wave_s + 5.0, lambda: pool.waved, during_load=True)
+        self._pump(time.monotonic() + WAVE_LOOK_S, during_load=True)
+        return f"{pool.held} of {plan.total_connections} bodies in flight; {self._standing()}"
 
     def _collect(self, pool: LoadPool) -> LoadResult | None:
         """The workers' reports, asked for early if need be; stored."""

@@ -127,8 +127,8 @@ def _threads(samples: Sequence[Sample]) -> tuple[ThreadUse, ...]:
 class MemoryView:
     """Anonymous and shared memory of the tree in bytes (`held`), over the load.
 
-    baseline: just before any request beyond readiness. peak, at peak_t: the most from warm-up to the end of the
-    drain. window_slope: bytes per second over the last half of the window.
+    baseline: just before any request beyond readiness. peak, at peak_t: the most from the first
+    body to the end of the drain. window_slope: bytes per second over the last half of the window.
     """
 
     baseline: int
@@ -143,7 +143,7 @@ class MemoryView:
         return self.peak - self.baseline
 
 
-LOAD_PHASES = ("warmup", "window", "drain")
+LOAD_PHASES = ("wave", "warmup", "window", "drain")
 
 
 def memory(run: Run) -> MemoryView | None:

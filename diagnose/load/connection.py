@@ -41,7 +41,7 @@ class SharedBody:
         """
         if offset >= self._length:
             start = self._tail_at + offset - self._length
-            return os.sendfile(sock_fd, self.fd, start, self.wire_length - offset)
+            return os.sendfile(sock_fd, self.fd, start, min(limit, self.wire_length - offset))
         start = offset % self._period
         count = min(limit, self._period - start, self._length - offset)
         return os.sendfile(sock_fd, self.fd, start, count)

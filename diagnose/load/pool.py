@@ -23,6 +23,7 @@ class LoadPool:
     def __init__(self, plan: LoadPlan, workers: int, cpus: Sequence[int]) -> None:
         self._plan = plan
         self._ready: dict[int, int] = {}
+        self._held: dict[int, int] = {}
         self._reports: dict[int, WorkerReport] = {}
         self.children: list[Child] = []
         try:
@@ -45,6 +46,16 @@ class LoadPool:
         return sum(self._ready.values())
 
     @property
+    def waved(self) -> bool:
+        """Every worker has sent what the server took of its first bodies."""
+        return len(self._held) == len(self.children)
+
+    @property
+    def held(self) -> int:
+        """Bodies that are sent but for their last byte."""
+        return sum(self._held.values())
+
+    @property
     def finished(self) -> bool:
         """Every worker has reported."""
         return len(self._reports) == len(self.children)
@@ -60,6 +71,8 @@ class LoadPool:
             raise WorkerFailed(f"load worker {index} failed: {message.error}")
         if message.ready is not None:
             self._ready[index] = message.ready
+        if message.held is not None:
+            self._held[index] = message.held
         if message.report is not None:
             self._reports[index] = message.report
         return message.tick

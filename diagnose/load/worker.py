@@ -1,7 +1,8 @@
 """A load worker process: `python -m diagnose.load.worker N`, spoken to in lines of JSON.
 
-It reads its plan, connects, says how many connections stand, waits for `go`, and runs warm-up,
-window and drain. On standard output: ticks as they are taken, then the window's result. `stop`
+It reads its plan, connects, says how many connections stand, and waits. `wave` makes it send every
+connection's first body but its last byte and say how many it holds so; `go` runs warm-up, window
+and drain. On standard output: ticks as they are taken, then the window's result. `stop`
 ends it early with what it has; the end of its input ends it at once.
 """
 
@@ -19,6 +20,9 @@ from diagnose.load.engine import Engine
 from diagnose.load.tally import Window, window
 from diagnose.model.load import LoadPlan, LoadTick
 from diagnose.orphan import die_with_parent
+
+# The wave ends together for all workers; one that hears nothing goes on alone.
+WAIT_FOR_GO_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Message(msgspec.Struct, omit_defaults=True):
 
     tick: LoadTick | None = None
     ready: int | None = None
+    held: int | None = None
     report: WorkerReport | None = None
     error: str | None = None
 
@@ -49,6 +54,7 @@ class _Control:
 
     def __init__(self) -> None:
         self._buffer = b""
+        self.going = False
 
     def line(self) -> bytes:
         """The next line, waited for; b'' at the end of the input."""
@@ -65,6 +71,7 @@ class _Control:
         data = os.read(0, 1 << 16)
         if not data:
             os._exit(1)
+        self.going = self.going or b"go" in data
         return b"stop" in data
 
 
@@ -82,8 +89,14 @@ def run(plan: LoadPlan, worker: int, control: _Control) -> WorkerReport:
     command = control.line()
     if not command:
         os._exit(1)
-    if command == b"go":
+    if command != b"stop":
         engine.control(0, control.wants_stop)
+    if command == b"wave":
+        _say(Message(held=engine.wave(time.monotonic() + plan.wave_s)))
+        engine.rest(time.monotonic() + WAIT_FOR_GO_S, lambda: control.going)
+        engine.release()
+        command = b"go"
+    if command == b"go":
         engine.run_until("warmup", time.monotonic() + plan.warmup_s)
     began = time.monotonic()
     first = engine.mark(began, fresh=True)

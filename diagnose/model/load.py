@@ -43,6 +43,7 @@ class LoadPlan:
     warmup_s: float
     duration_s: float
     drain_s: float
+    wave_s: float = 30.0
     connect_s: float = 5.0
     connect_batch: int = 64
     tick_s: float = 0.05

@@ -20,6 +20,7 @@ STEP_S = 0.25
 BUSIEST_THREADS = 6
 MIB = 2**20
 _PHASE_COLORS = {
+    "wave": "#dbe9f6",
     "warmup": "#fff3cd",
     "window": "#d9f2e1",
     "drain": "#e2e3e5",

@@ -1,4 +1,4 @@
-"""record(): the phases of one run. The only concurrent code: one loop over the pipes of children.
+"""record(): the phases of one run.
 
 Children (warden, sampler, load workers, profilers) are processes of their own; this one waits on
 their output, writes what arrives, and looks after the guards. Whatever ends a phase early (the
@@ -8,26 +8,17 @@ that was started here is left running.
 
 from __future__ import annotations
 
-import logging
 import os
-import selectors
 import signal
-import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import Protocol
 
 import msgspec
-import psutil
 
 import diagnose
-from diagnose import registry
 from diagnose.child import Child
 from diagnose.errors import DiagnoseError, Interrupted, ServerFailed, UsageError, WorkerFailed
 from diagnose.load.pool import LoadPool
@@ -35,16 +26,13 @@ from diagnose.load.probe import probes
 from diagnose.load.requests import INLINE_BODY, prepare
 from diagnose.model.load import LoadPlan, LoadResult, LoadTick
 from diagnose.model.profile import ProfileNote
-from diagnose.model.run import (
-    SCHEMA,
-    Launch,
-    Manifest,
-    MemoryGuard,
-    PhaseSpan,
-    ServerEnd,
-)
-from diagnose.model.scenario import RequestTemplate, Scenario
+from diagnose.model.run import SCHEMA, Launch, Manifest, MemoryGuard, ServerEnd
+from diagnose.model.scenario import RequestTemplate
 from diagnose.process_tree import descendants
+from diagnose.recorder import profiling
+from diagnose.recorder.journal import Journal
+from diagnose.recorder.loop import Ended, Loop
+from diagnose.recorder.options import Live, Observer, RunOptions
 from diagnose.sampling.sampler import SamplerPlan, SamplerStatus
 from diagnose.server import host as host_room
 from diagnose.server import ports, readiness, runtime
@@ -58,8 +46,6 @@ from diagnose.server.launch import (
 )
 from diagnose.store.writer import RunWriter
 
-_log = logging.getLogger(__name__)
-
 IDLE_S = 1.0
 COOLDOWN_S = 2.0
 PROFILE_S = 3.0
@@ -72,68 +58,9 @@ REPORT_PATIENCE_S = 5.0
 PROBE_TIMEOUT_S = 5.0
 PROBE_BUDGET_S = 15.0
 MEMORY_SHARE = 0.8
-# Processes that get a profiler: the busiest ones; the others of a pre-forking server look alike.
-PROFILED_PROCESSES = 2
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """What to run and how; None means the default that the scenario or the host gives.
-
-    command is empty when `attach_pid` names a server that runs already.
-    """
-
-    scenario: Scenario
-    connections: int
-    command: tuple[str, ...] = ()
-    attach_pid: int | None = None
-    host: str = "127.0.0.1"
-    port: int = 8080
-    name: str = ""
-    output: Path = Path("runs")
-    server_cpus: tuple[int, ...] | None = None
-    load_cpus: tuple[int, ...] | None = None
-    load_workers: int | None = None
-    memory_limit: int | None = None
-    deadline_s: float | None = None
-    ready_timeout_s: float = 30.0
-    profile: str = "auto"
-    sample_rate_hz: float = 20.0
-    environment: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """How the run stands, some times a second. Rates are per second over the last moments."""
-
-    phase: str
-    phase_s: float
-    rps: float
-    failures: int
-    in_flight: int
-    cpu_cores: float
-    rss: int
-    bytes_sent_rate: float
-
-
-class Observer(Protocol):
-    """Who watches a run; the command line prints, a test collects."""
-
-    def phase(self, name: str) -> None:
-        """A phase begins."""
-
-    def phase_done(self, name: str, seconds: float, said: str) -> None:
-        """A phase is over; `said` holds its figures."""
-
-    def live(self, live: Live) -> None:
-        """The figures of the moment."""
-
-    def note(self, text: str) -> None:
-        """Something the user should know."""
-
-
-class _Ended(Exception):
-    """The phases end here; the reason stands in the manifest."""
+# A runtime is found out by reading the executable: enough processes to know the kinds.
+INSPECTED_PROCESSES = 64
+LIVE_S = 0.25
 
 
 def record(options: RunOptions, observer: Observer) -> Path:
@@ -154,36 +81,36 @@ class _Recording:
         self.options = options
         self.observer = observer
         self.scenario = options.scenario
-        self.selector = selectors.DefaultSelector()
+        self.loop = Loop(self._look)
         self.server: Server | None = None
         self.sampler: Child | None = None
         self.pools: list[LoadPool] = []
-        self.interrupted = False
         self.status: SamplerStatus | None = None
         self.server_ended_at = 0.0
-        self._blocking = False
         self._ticks: dict[int, LoadTick] = {}
         self._live_before: tuple[float, int, int, float] | None = None
         self._live_last = 0.0
-        self._sampler_samples = 0
-        self._limit_checked = False
         self._started = time.monotonic()
-        self.writer: RunWriter
-        self.manifest: Manifest
+        self.journal: Journal
+
+    @property
+    def manifest(self) -> Manifest:
+        """As it is now."""
+        return self.journal.manifest
 
     # -- the whole -----------------------------------------------------------------------------
 
     def run(self) -> Path:
-        with self._signals():
+        with self.loop.signals():
             self._check()
             error: DiagnoseError | None = None
             state = "complete"
             try:
                 self._phases()
-            except _Ended:
-                state = "interrupted" if self.interrupted else "complete"
+            except Ended:
+                state = "interrupted" if self.loop.interrupted else "complete"
             except Interrupted:
-                self.interrupted = True
+                self.loop.interrupted = True
                 state = "interrupted"
             except ServerFailed as failed:
                 state, error = "failed", failed
@@ -192,49 +119,31 @@ class _Recording:
             finally:
                 self._shut_down()
             self._note_end()
-            self._close_spans()
-            self._update(state=state)
-            self.writer.close()
-            self.selector.close()
+            self.journal.close_spans()
+            self.journal.update(state=state)
+            self.journal.writer.close()
+            self.loop.close()
         if error is not None:
-            error.add_note(str(self.writer.path))
+            error.add_note(str(self.journal.writer.path))
             raise error
-        return self.writer.path
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """SIGINT, SIGTERM and SIGHUP end the run in order; a second SIGINT does not wait."""
-
-        def handle(number: int, _: FrameType | None) -> None:
-            again = self.interrupted
-            self.interrupted = True
-            if self._blocking or (again and number == signal.SIGINT):
-                raise Interrupted(f"interrupted by {signal.Signals(number).name}")
-
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        before = {number: signal.signal(number, handle) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        return self.journal.writer.path
 
     def _phases(self) -> None:
-        with self._phase("launch") as said:
+        with self.journal.phase("launch") as said:
             self._launch()
             said.append(f"ready after {self.manifest.launch.ready_after_s:.2f} s")
-        with self._phase("idle") as said:
-            self._pump(time.monotonic() + IDLE_S)
+        with self.journal.phase("idle") as said:
+            self.loop.pump(time.monotonic() + IDLE_S)
             self._detect_runtimes()
             said.append(self._standing())
-        with self._phase("probe") as said:
+        with self.journal.phase("probe") as said:
             said.append(self._probe())
         result = self._measure()
         if result is not None and self._worth_profiling(result):
-            with self._phase("profile") as said:
+            with self.journal.phase("profile") as said:
                 said.append(self._profile(result))
-        with self._phase("cooldown") as said:
-            self._pump(time.monotonic() + COOLDOWN_S)
+        with self.journal.phase("cooldown") as said:
+            self.loop.pump(time.monotonic() + COOLDOWN_S)
             said.append(self._standing())
 
     # -- check and launch ----------------------------------------------------------------------
@@ -254,20 +163,18 @@ class _Recording:
                 port = ports.free_port(options.host)
             else:
                 ports.check_free(options.host, port)
-        if options.profile not in ("auto", "none", *registry.modules("diagnose.profilers")):
-            names = ", ".join(registry.modules("diagnose.profilers"))
-            raise UsageError(f"no profiler {options.profile!r}; known: auto, none, {names}")
+        profiling.check_name(options.profile)
         facts = host_room.host_facts(server_cpus, load_cpus, mode, limit)
         guard = options.memory_limit or int(facts.available_bytes * MEMORY_SHARE)
         command = tuple(expand(options.command, port))
         name = options.name or (Path(command[0]).name if command else f"pid{options.attach_pid}")
         created = datetime.now(UTC)
-        self.writer = RunWriter(
+        writer = RunWriter(
             options.output,
             created,
             f"{name}-{self.scenario.name}-c{options.connections}",
         )
-        self.manifest = Manifest(
+        manifest = Manifest(
             schema=SCHEMA,
             version=diagnose.__version__,
             created=created.isoformat(timespec="seconds"),
@@ -286,7 +193,7 @@ class _Recording:
             guard=MemoryGuard(guard),
             sample_rate_hz=options.sample_rate_hz,
         )
-        self.writer.manifest(self.manifest)
+        self.journal = Journal(manifest, writer, self.observer)
 
     def _workers(self, load_cpus: tuple[int, ...]) -> int:
         wanted = self.options.load_workers or len(load_cpus)
@@ -300,21 +207,16 @@ class _Recording:
         else:
             environment = {**os.environ, **options.environment, "PORT": str(launch.port)}
             self.server = LaunchedServer(
-                launch.command, environment, self.writer.log_path, self.manifest.host.server_cpus
+                launch.command,
+                environment,
+                self.journal.writer.log_path,
+                self.manifest.host.server_cpus,
             )
-        self._update(launch=replace(launch, pid=self.server.pid))
+        self.journal.update(launch=replace(launch, pid=self.server.pid))
         self._start_sampler()
         warden = self.server.watch()
         if warden is not None:
-            server = self.server
-
-            def hear() -> None:
-                for line in warden.lines():
-                    server.heard(line)
-                if warden.ended:
-                    self.selector.unregister(warden)
-
-            self.selector.register(warden, selectors.EVENT_READ, hear)
+            self.loop.listen(warden, self.server.heard, lambda: None)
         self._wait_ready(began)
 
     def _start_sampler(self) -> None:
@@ -324,19 +226,19 @@ class _Recording:
             root=self.server.sample_root,
             include_root=self.server.include_root,
             port=self.manifest.launch.port,
-            path=str(self.writer.samples_path),
+            path=str(self.journal.writer.samples_path),
             rate_hz=self.options.sample_rate_hz,
         )
         sampler.send(msgspec.json.encode(plan))
 
-        def hear() -> None:
-            for line in sampler.lines():
-                self.status = msgspec.json.decode(line, type=SamplerStatus)
-            if sampler.ended:
-                self.selector.unregister(sampler)
-                self._add_note(f"the sampler ended early: {sampler.last_words()}")
+        self.loop.listen(sampler, self._sampled, self._sampler_ended)
 
-        self.selector.register(sampler, selectors.EVENT_READ, hear)
+    def _sampled(self, line: bytes) -> None:
+        self.status = msgspec.json.decode(line, type=SamplerStatus)
+
+    def _sampler_ended(self) -> None:
+        if self.sampler is not None:
+            self.journal.note(f"the sampler ended early: {self.sampler.last_words()}")
 
     def _wait_ready(self, began: float) -> None:
         launch = self.manifest.launch
@@ -349,16 +251,16 @@ class _Recording:
         seen = readiness.Seen(False, "nothing yet")
         pause = 0.02
         while time.monotonic() < deadline:
-            self._pump(time.monotonic() + pause)
+            self.loop.pump(time.monotonic() + pause)
             pause = min(0.2, pause * 1.5)
             assert self.server is not None
             if self.server.ended:
                 raise ServerFailed(self._death_notice())
-            with self._interruptible():
+            with self.loop.interruptible():
                 seen = readiness.knock(launch.host, launch.port, request)
             if seen.ready:
                 after = time.monotonic() - began
-                self._update(launch=replace(self.manifest.launch, ready_after_s=after))
+                self.journal.update(launch=replace(self.manifest.launch, ready_after_s=after))
                 return
         raise ServerFailed(self._never_ready(template, seen))
 
@@ -397,7 +299,7 @@ class _Recording:
         )
 
     def _quoted_log(self) -> str:
-        lines = log_tail(self.writer.log_path)
+        lines = log_tail(self.journal.writer.log_path)
         if not lines:
             return "\nIt wrote no output."
         return "\nIts last lines:\n" + "\n".join(f"  | {line}" for line in lines)
@@ -408,7 +310,7 @@ class _Recording:
         if self.server.include_root:
             pids.append(self.server.sample_root)
         runtimes = {pid: runtime.detect(pid) for pid in pids[:64]}
-        self._update(launch=replace(self.manifest.launch, runtimes=runtimes))
+        self.journal.update(launch=replace(self.manifest.launch, runtimes=runtimes))
 
     # -- probe and load ------------------------------------------------------------------------
 
@@ -416,11 +318,11 @@ class _Recording:
         launch = self.manifest.launch
         checks = []
         deadline = time.monotonic() + PROBE_BUDGET_S
-        with self._interruptible():
+        with self.loop.interruptible():
             for check in probes(self.scenario, launch.host, launch.port, PROBE_TIMEOUT_S):
                 checks.append(check)
-                self._update(probes=tuple(checks))
-                self._pump(time.monotonic())
+                self.journal.update(probes=tuple(checks))
+                self.loop.pump(time.monotonic())
                 if time.monotonic() > deadline:
                     break
         failed = [check for check in checks if check.outcome != "pass"]
@@ -449,21 +351,16 @@ class _Recording:
         self.pools.append(pool)
         self._ticks.clear()
         for child in pool.children:
-            self.selector.register(child, selectors.EVENT_READ, self._load_listener(pool, child))
+            self.loop.listen(
+                child, partial(self._ticked, pool, child), partial(pool.check_alive, child)
+            )
         return pool
 
-    def _load_listener(self, pool: LoadPool, child: Child) -> Callable[[], None]:
-        def hear() -> None:
-            for line in child.lines():
-                tick = pool.heard(child, line)
-                if tick is not None:
-                    self.writer.tick(tick)
-                    self._ticks[tick.worker] = tick
-            if child.ended:
-                self.selector.unregister(child)
-                pool.check_alive(child)
-
-        return hear
+    def _ticked(self, pool: LoadPool, child: Child, line: bytes) -> None:
+        tick = pool.heard(child, line)
+        if tick is not None:
+            self.journal.writer.tick(tick)
+            self._ticks[tick.worker] = tick
 
     def _measure(self) -> LoadResult | None:
         """Connect, warm up, measure, drain; the result is stored before anything else happens."""
@@ -472,20 +369,20 @@ class _Recording:
         pool = self._start_pool(plan)
         result: LoadResult | None = None
         try:
-            with self._phase("connect") as said:
-                self._pump(time.monotonic() + plan.connect_s + 10.0, lambda: pool.ready)
+            with self.journal.phase("connect") as said:
+                self.loop.pump(time.monotonic() + plan.connect_s + 10.0, lambda: pool.ready)
                 said.append(f"{pool.established} of {plan.total_connections} connections")
             if scenario.has_large_bodies:
-                with self._phase("wave") as said:
+                with self.journal.phase("wave") as said:
                     said.append(self._wave(pool, plan))
-            with self._phase("load") as said:
+            with self.journal.phase("load") as said:
                 pool.command(b"go")
                 longest = plan.warmup_s + plan.duration_s + plan.drain_s + REPORT_PATIENCE_S
-                self._pump(time.monotonic() + longest, lambda: pool.finished, during_load=True)
+                self.loop.pump(time.monotonic() + longest, lambda: pool.finished, during_load=True)
         finally:
             result = self._collect(pool)
             pool.close()
-            self._unregister(pool)
+            self.loop.forget(pool.children)
         if result is not None:
             self.observer.note(_figures(result))
         return result
@@ -493,8 +390,8 @@ class _Recording:
     def _wave(self, pool: LoadPool, plan: LoadPlan) -> str:
         """Every body in flight at once: what the server then holds, it holds for all of them."""
         pool.command(b"wave")
-        self._pump(time.monotonic() + plan.wave_s + 5.0, lambda: pool.waved, during_load=True)
-        self._pump(time.monotonic() + WAVE_LOOK_S, during_load=True)
+        self.loop.pump(time.monotonic() + plan.wave_s + 5.0, lambda: pool.waved, during_load=True)
+        self.loop.pump(time.monotonic() + WAVE_LOOK_S, during_load=True)
         return f"{pool.held} of {plan.total_connections} bodies in flight; {self._standing()}"
 
     def _collect(self, pool: LoadPool) -> LoadResult | None:
@@ -502,32 +399,18 @@ class _Recording:
         if not pool.finished:
             try:
                 pool.command(b"stop")
-                self._pump_raw(time.monotonic() + REPORT_PATIENCE_S, lambda: pool.finished)
+                self.loop.pump_unguarded(
+                    time.monotonic() + REPORT_PATIENCE_S, lambda: pool.finished
+                )
             except (WorkerFailed, OSError) as error:
-                self._add_note(f"a load worker gave no report: {error}")
+                self.journal.note(f"a load worker gave no report: {error}")
         result = pool.result()
         if result is None:
             return None
-        self.writer.load(result)
+        self.journal.writer.load(result)
         began = result.started
-        ended = began + result.duration_s
-        spans = [span for span in self.manifest.phases if span.name != "load"]
-        load = next((span for span in self.manifest.phases if span.name == "load"), None)
-        if load is None:
-            return result
-        spans += [
-            PhaseSpan("warmup", load.started, began),
-            PhaseSpan("window", began, ended),
-            PhaseSpan("drain", ended, ended + result.drain_s),
-        ]
-        self._update(phases=tuple(spans))
+        self.journal.split_load(began, began + result.duration_s, result.drain_s)
         return result
-
-    def _unregister(self, pool: LoadPool) -> None:
-        registered = self.selector.get_map()
-        for key in list(registered.values()):
-            if key.fileobj in pool.children:
-                self.selector.unregister(key.fileobj)
 
     # -- profile -------------------------------------------------------------------------------
 
@@ -540,167 +423,61 @@ class _Recording:
 
     def _profile(self, measured: LoadResult) -> str:
         """The same load again with profilers on the busiest processes."""
-        targets = self._busiest()
-        chosen = [(pid, kind, self._profiler_for(kind)) for pid, kind in targets]
-        notes: list[ProfileNote] = []
+        profilers = profiling.Profilers(self.options.profile)
         plan = self._plan(PROFILE_SETTLE_S, PROFILE_S, 3.0)
         pool = self._start_pool(plan)
-        with tempfile.TemporaryDirectory(prefix="diagnose-") as scratch:
-            running: list[tuple[int, str, str, Path, subprocess.Popen[bytes]]] = []
-            try:
-                self._pump(time.monotonic() + plan.connect_s + 10.0, lambda: pool.ready)
-                pool.command(b"go")
-                self._pump(time.monotonic() + PROFILE_SETTLE_S)
-                for pid, kind, name in chosen:
-                    module = registry.modules("diagnose.profilers").get(name)
-                    if module is None:
-                        remedy = f"no profiler here reads {kind}"
-                        notes.append(ProfileNote(name or "none", pid, kind, 0, 0, 0, "", remedy))
-                        continue
-                    missing = module.available()
-                    if missing:
-                        notes.append(ProfileNote(name, pid, kind, 0, 0, 0, "", missing))
-                        continue
-                    out = Path(scratch) / f"{name}-{pid}"
-                    process = subprocess.Popen(
-                        module.command(pid, PROFILE_S, out),
-                        stdin=subprocess.DEVNULL,
-                        stdout=subprocess.PIPE,
-                        stderr=subprocess.STDOUT,
-                        start_new_session=True,
-                    )
-                    running.append((pid, kind, name, out, process))
-                patience = time.monotonic() + PROFILE_S + PROFILER_PATIENCE_S
-                self._pump(
-                    patience,
-                    lambda: pool.finished and all(entry[4].poll() is not None for entry in running),
-                )
-                for pid, kind, name, out, process in running:
-                    notes.append(self._collected(pid, kind, name, out, process))
-            finally:
-                for entry in running:
-                    _end(entry[4])
-                if not pool.finished:
-                    pool.command(b"stop")
-                    self._pump_raw(time.monotonic() + 2.0, lambda: pool.finished)
-                result = pool.result()
-                pool.close()
-                self._unregister(pool)
-        self._update(profiles=tuple(notes), profiled_rps=result.rps if result else None)
+        notes: tuple[ProfileNote, ...] = ()
+        try:
+            self.loop.pump(time.monotonic() + plan.connect_s + 10.0, lambda: pool.ready)
+            pool.command(b"go")
+            self.loop.pump(time.monotonic() + PROFILE_SETTLE_S)
+            profilers.start(profiling.busiest(self.manifest.launch.runtimes), PROFILE_S)
+            self.loop.pump(
+                time.monotonic() + PROFILE_S + PROFILER_PATIENCE_S,
+                lambda: pool.finished and profilers.finished,
+            )
+            with self.loop.interruptible():
+                notes = profilers.collect(self.journal.writer.profiles_path)
+        finally:
+            profilers.close()
+            if not pool.finished:
+                pool.command(b"stop")
+                self.loop.pump_unguarded(time.monotonic() + 2.0, lambda: pool.finished)
+            result = pool.result()
+            pool.close()
+            self.loop.forget(pool.children)
+        self.journal.update(profiles=notes, profiled_rps=result.rps if result else None)
         return _profile_said(notes, measured, result)
 
-    def _collected(
-        self, pid: int, kind: str, name: str, out: Path, process: subprocess.Popen[bytes]
-    ) -> ProfileNote:
-        module = registry.modules("diagnose.profilers")[name]
-        said = _end(process)
-        with self._interruptible():
-            collected = module.collect(out, said)
-        file = ""
-        if collected.folded:
-            file = f"{name}-{pid}.folded"
-            (self.writer.profiles_path / file).write_text(collected.folded, encoding="utf-8")
-        return ProfileNote(
-            name,
-            pid,
-            kind,
-            module.RATE_HZ,
-            collected.samples,
-            collected.errors,
-            file,
-            collected.remedy,
-        )
+    # -- guards and display ---------------------------------------------------------------------
 
-    def _busiest(self) -> list[tuple[int, str]]:
-        """The processes that used most CPU so far, with their runtimes; idle ones left out."""
-        used: list[tuple[float, int]] = []
-        for pid in self.manifest.launch.runtimes:
-            try:
-                times = psutil.Process(pid).cpu_times()
-            except psutil.Error:
-                continue
-            used.append((times.user + times.system, pid))
-        used.sort(reverse=True)
-        top = used[0][0] if used else 0.0
-        return [
-            (pid, self.manifest.launch.runtimes[pid])
-            for seconds, pid in used[:PROFILED_PROCESSES]
-            if seconds > 0.2 * top
-        ]
-
-    def _profiler_for(self, kind: str) -> str:
-        if self.options.profile != "auto":
-            return self.options.profile
-        for name, module in registry.modules("diagnose.profilers").items():
-            if kind in module.RUNTIMES:
-                return name
-        return ""
-
-    # -- the loop ------------------------------------------------------------------------------
-
-    def _pump_raw(self, until: float, done: Callable[[], bool]) -> None:
-        """Listen to the children, without guards."""
-        while not done():
-            left = until - time.monotonic()
-            if left < 0:
-                return
-            for key, _ in self.selector.select(min(left, 0.05)):
-                key.data()
-
-    def _pump(
-        self,
-        until: float,
-        done: Callable[[], bool] = lambda: False,
-        *,
-        during_load: bool = False,
-    ) -> None:
-        """Listen to the children and look after the guards, at least once.
-
-        Raises: _Ended when the run is over before its time.
-        """
-        while True:
-            left = max(0.0, until - time.monotonic())
-            for key, _ in self.selector.select(min(left, 0.05)):
-                key.data()
-            self._guards(during_load)
-            self._show()
-            if done() or time.monotonic() >= until:
-                return
+    def _look(self, during_load: bool) -> None:
+        self._guards(during_load)
+        self._show()
 
     def _guards(self, during_load: bool) -> None:
-        if self.interrupted:
-            raise _Ended
+        if self.loop.interrupted:
+            raise Ended
         now = time.monotonic()
         if self.options.deadline_s and now - self._started > self.options.deadline_s:
-            self._add_note(f"ended at the deadline of {self.options.deadline_s:.0f} s")
-            raise _Ended
+            self.journal.note(f"ended at the deadline of {self.options.deadline_s:.0f} s")
+            raise Ended
         guard = self.manifest.guard
         status = self.status
         if status is not None and not guard.tripped and status.held > guard.limit_bytes:
-            self._update(
+            self.journal.update(
                 guard=replace(guard, tripped=True, at_bytes=status.held, t=status.t),
             )
-            raise _Ended
+            raise Ended
         if self.server is not None and self.server.ended and self.manifest.launch.ready_after_s:
             if not self.server_ended_at:
                 self.server_ended_at = now
-                self._update(
+                self.journal.update(
                     end=ServerEnd(self.server.status, self._current_phase(), now),
                 )
             # A moment longer, so that the load shows how its connections ended.
             if not during_load or now - self.server_ended_at > 1.0:
-                raise _Ended
-
-    @contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """A blocking call that a signal may break off."""
-        self._blocking = True
-        try:
-            if self.interrupted:
-                raise _Ended
-            yield
-        finally:
-            self._blocking = False
+                raise Ended
 
     def _show(self) -> None:
         now = time.monotonic()
@@ -729,42 +506,10 @@ class _Recording:
 
     # -- bookkeeping ---------------------------------------------------------------------------
 
-    @contextmanager
-    def _phase(self, name: str) -> Iterator[list[str]]:
-        self.observer.phase(name)
-        began = time.monotonic()
-        self._update(phases=(*self.manifest.phases, PhaseSpan(name, began)))
-        said: list[str] = []
-        try:
-            yield said
-        finally:
-            self._close_spans()
-            self.observer.phase_done(name, time.monotonic() - began, "; ".join(said))
-
-    def _close_spans(self) -> None:
-        now = time.monotonic()
-        self._update(
-            phases=tuple(
-                span if span.ended is not None else replace(span, ended=now)
-                for span in self.manifest.phases
-            )
-        )
-
     def _current_phase(self) -> str:
         ticks = list(self._ticks.values())
-        open_spans = [span.name for span in self.manifest.phases if span.ended is None]
-        if open_spans[-1:] == ["load"] and ticks:
-            return ticks[0].phase
-        return open_spans[-1] if open_spans else ""
-
-    def _update(self, **changes: object) -> None:
-        self.manifest = replace(self.manifest, **changes)  # type: ignore[arg-type]
-        self.writer.manifest(self.manifest)
-
-    def _add_note(self, text: str) -> None:
-        _log.warning("%s", text)
-        self.observer.note(text)
-        self._update(notes=(*self.manifest.notes, text))
+        current = self.journal.current
+        return ticks[0].phase if current == "load" and ticks else current
 
     def _standing(self) -> str:
         status = self.status
@@ -777,8 +522,8 @@ class _Recording:
         )
 
     def _note_end(self) -> None:
-        tail = log_tail(self.writer.log_path)
-        self._update(end=replace(self.manifest.end, log_tail=tail))
+        tail = log_tail(self.journal.writer.log_path)
+        self.journal.update(end=replace(self.manifest.end, log_tail=tail))
 
     def _shut_down(self) -> None:
         """End everything that was started here, in any state."""
@@ -792,21 +537,6 @@ class _Recording:
             self.sampler.discard()
 
 
-def _end(process: subprocess.Popen[bytes]) -> str:
-    """What a profiler said; it is killed if it still runs."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(3.0)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    if process.stdout is None or process.stdout.closed:
-        return ""
-    with process.stdout as stream:
-        return stream.read().decode(errors="replace")
-
-
 def _figures(result: LoadResult) -> str:
     latency = result.latency
     return (
@@ -816,7 +546,7 @@ def _figures(result: LoadResult) -> str:
 
 
 def _profile_said(
-    notes: list[ProfileNote], measured: LoadResult, profiled: LoadResult | None
+    notes: tuple[ProfileNote, ...], measured: LoadResult, profiled: LoadResult | None
 ) -> str:
     parts = [
         f"{note.profiler} on PID {note.pid} ({note.runtime}): "

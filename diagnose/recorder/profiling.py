@@ -1,0 +1,145 @@
+"""Profilers as processes: chosen by runtime, started on the busiest processes, collected."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import psutil
+
+from diagnose import registry
+from diagnose.errors import UsageError
+from diagnose.model.profile import ProfileNote
+
+PROFILERS = "diagnose.profilers"
+# Processes that get a profiler: the busiest ones; the others of a pre-forking server look alike.
+PROFILED_PROCESSES = 2
+# A process that has used less than this share of the busiest one's CPU time only waits.
+IDLE_SHARE = 0.2
+STOP_PATIENCE_S = 3.0
+
+
+def check_name(name: str) -> None:
+    """Raises: UsageError when there is no such profiler."""
+    known = ("auto", "none", *registry.modules(PROFILERS))
+    if name not in known:
+        raise UsageError(f"no profiler {name!r}; known: {', '.join(known)}")
+
+
+def busiest(runtimes: Mapping[int, str]) -> list[tuple[int, str]]:
+    """The processes that used most CPU time so far, with their runtimes."""
+    used: list[tuple[float, int]] = []
+    for pid in runtimes:
+        try:
+            times = psutil.Process(pid).cpu_times()
+        except psutil.Error:
+            continue
+        used.append((times.user + times.system, pid))
+    used.sort(reverse=True)
+    top = used[0][0] if used else 0.0
+    return [
+        (pid, runtimes[pid])
+        for seconds, pid in used[:PROFILED_PROCESSES]
+        if seconds > IDLE_SHARE * top
+    ]
+
+
+@dataclass(slots=True)
+class _Running:
+    pid: int
+    runtime: str
+    name: str
+    module: ModuleType
+    out: Path
+    process: subprocess.Popen[bytes]
+
+
+class Profilers:
+    """The profilers of one window. `wanted`: `auto`, or one profiler for all."""
+
+    def __init__(self, wanted: str) -> None:
+        self._wanted = wanted
+        self._scratch = tempfile.TemporaryDirectory(prefix="diagnose-")
+        self._running: list[_Running] = []
+        self.notes: list[ProfileNote] = []
+
+    def start(self, targets: list[tuple[int, str]], seconds: float) -> None:
+        """One profiler for each (PID, runtime); where that cannot be, a note with the remedy."""
+        for pid, runtime in targets:
+            name, module = self._choose(runtime)
+            remedy = module.available() if module else f"no profiler here reads {runtime}"
+            if module is None or remedy:
+                self.notes.append(ProfileNote(name or "none", pid, runtime, 0, 0, 0, "", remedy))
+                continue
+            out = Path(self._scratch.name) / f"{name}-{pid}"
+            process = subprocess.Popen(
+                module.command(pid, seconds, out),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self._running.append(_Running(pid, runtime, name, module, out, process))
+
+    def _choose(self, runtime: str) -> tuple[str, ModuleType | None]:
+        known = registry.modules(PROFILERS)
+        if self._wanted != "auto":
+            return self._wanted, known.get(self._wanted)
+        for name, module in known.items():
+            if runtime in module.RUNTIMES:
+                return name, module
+        return "", None
+
+    @property
+    def finished(self) -> bool:
+        """Every profiler has ended."""
+        return all(entry.process.poll() is not None for entry in self._running)
+
+    def collect(self, into: Path) -> tuple[ProfileNote, ...]:
+        """End what still runs, and write the collapsed stacks below `into`."""
+        for entry in self._running:
+            collected = entry.module.collect(entry.out, _end(entry.process))
+            file = ""
+            if collected.folded:
+                file = f"{entry.name}-{entry.pid}.folded"
+                (into / file).write_text(collected.folded, encoding="utf-8")
+            self.notes.append(
+                ProfileNote(
+                    entry.name,
+                    entry.pid,
+                    entry.runtime,
+                    entry.module.RATE_HZ,
+                    collected.samples,
+                    collected.errors,
+                    file,
+                    collected.remedy,
+                )
+            )
+        self._running.clear()
+        return tuple(self.notes)
+
+    def close(self) -> None:
+        """Nothing of it is left: no process, no file."""
+        for entry in self._running:
+            _end(entry.process)
+        self._scratch.cleanup()
+
+
+def _end(process: subprocess.Popen[bytes]) -> str:
+    """What a profiler said; it is interrupted, then killed, if it still runs."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(STOP_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    if process.stdout is None or process.stdout.closed:
+        return ""
+    with process.stdout as stream:
+        return stream.read().decode(errors="replace")

@@ -40,8 +40,10 @@ def format_value(value: float | int | str, unit: str) -> str:
         return format_seconds(value)
     if unit == "1/s":
         return format_rate(value)
-    if unit in ("ratio", "cores"):
-        return f"{value:.2f}" + (" cores" if unit == "cores" else "")
+    if unit == "cores":
+        return f"{value:.2f} cores"
+    if unit == "ratio":
+        return f"{value:.2f}" if abs(value) >= 0.01 or value == 0 else f"{value:.1g}"
     if isinstance(value, int) or float(value).is_integer():
         return f"{value:,.0f} {unit}".strip()
     return f"{value:,.2f} {unit}".strip()

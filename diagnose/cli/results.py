@@ -28,16 +28,16 @@ def analyzed(directory: Path) -> Analyzed:
 def finish(directories: Sequence[Path], as_json: bool) -> int:
     """Analyze runs, write their reports, print the verdicts; the exit status."""
     items = [analyzed(directory) for directory in directories]
-    written: list[Path] = []
     for item in items:
-        directory = Path(item.run.directory)
-        write_findings(directory, item.findings)
-        written.append(write_report(directory, markdown.files(item))[0])
+        write_findings(Path(item.run.directory), item.findings)
     if as_json:
         sys.stdout.write(json_report.render(items) + "\n")
+        sys.stdout.flush()
     else:
         results_to.print(terminal.render(items))
-        for path in written:
+    for item in items:
+        path = write_report(Path(item.run.directory), markdown.files(item))[0]
+        if not as_json:
             results_to.print(f"report: {path}", soft_wrap=True, markup=False)
     for item in items:
         if item.run.manifest.state == "interrupted":

@@ -250,14 +250,17 @@ class _Recording:
         deadline = began + self.options.ready_timeout_s
         seen = readiness.Seen(False, "nothing yet")
         pause = 0.02
-        while time.monotonic() < deadline:
+        patience = 1.0
+        while (left := deadline - time.monotonic()) > 0:
             self.loop.pump(time.monotonic() + pause)
             pause = min(0.2, pause * 1.5)
             assert self.server is not None
             if self.server.ended:
                 raise ServerFailed(self._death_notice())
             with self.loop.interruptible():
-                seen = readiness.knock(launch.host, launch.port, request)
+                seen = readiness.knock(launch.host, launch.port, request, min(patience, left))
+            # A handler may be slow and honest: wait longer for it each time.
+            patience = patience * 2 if seen.silent else patience
             if seen.ready:
                 after = time.monotonic() - began
                 self.journal.update(launch=replace(self.manifest.launch, ready_after_s=after))
@@ -493,7 +496,7 @@ class _Recording:
         span = now - before[0] if before else 1.0
         self.observer.live(
             Live(
-                phase=ticks[0].phase if ticks else self._current_phase(),
+                phase=self._current_phase(),
                 phase_s=now - self.manifest.phases[-1].started if self.manifest.phases else 0.0,
                 rps=max(0.0, (responses - before[1]) / span) if before else 0.0,
                 failures=sum(tick.failures for tick in ticks),
@@ -507,9 +510,12 @@ class _Recording:
     # -- bookkeeping ---------------------------------------------------------------------------
 
     def _current_phase(self) -> str:
-        ticks = list(self._ticks.values())
+        """The phase that lasts; while the load runs its workers know better."""
         current = self.journal.current
-        return ticks[0].phase if current == "load" and ticks else current
+        if current != "load":
+            return current
+        phases = [tick.phase for tick in self._ticks.values()]
+        return phases[0] if phases and phases[0] in ("window", "drain") else "warmup"
 
     def _standing(self) -> str:
         status = self.status

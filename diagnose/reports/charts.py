@@ -119,7 +119,8 @@ def _throughput(run: Run, origin: float) -> Figure:
     top.set_ylim(bottom=0)
     top.legend(loc="upper right", fontsize=8)
     bottom.set_ylabel("latency, ms")
-    bottom.set_yscale("log")
+    if any(tick.slice_p50_s > 0 for tick in run.ticks):
+        bottom.set_yscale("log")
     bottom.legend(loc="upper right", fontsize=8)
     return figure
 

@@ -88,12 +88,14 @@ class Sampler:
 
     def read(self) -> Sample:
         """One sample; processes that are gone are named once."""
-        clock = time.monotonic
-        now = clock()
+        # Costs are CPU time: on a busy host a read may take long without costing anything.
+        clock = time.thread_time
+        now = time.monotonic()
         gone: list[int] = []
         if self._tree_schedule.due(now):
+            began = clock()
             self._find()
-            self._tree_schedule.done(now, clock() - now)
+            self._tree_schedule.done(now, clock() - began)
         threads = self._thread_schedule.due(now)
         switches = threads and self._switch_schedule.due(now)
         began = clock()

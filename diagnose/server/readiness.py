@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one attempt saw. `said` is for the user: what happened, in words."""
+    """What one attempt saw. `said` is for the user; `silent`: connected, but not answered in time."""
 
     ready: bool
     said: str
+    silent: bool = False
 
 
-def knock(host: str, port: int, request: bytes, timeout_s: float = 1.0) -> Seen:
+def knock(host: str, port: int, request: bytes, timeout_s: float) -> Seen:
     """Send one request on a connection of its own; ready means an HTTP answer but 502, 503, 504.
 
     Those three say "not yet" (RFC 9110, 15.6); any other answer, an error included, is a server
@@ -32,7 +33,7 @@ def knock(host: str, port: int, request: bytes, timeout_s: float = 1.0) -> Seen:
     except ConnectionRefusedError:
         return Seen(False, "the connection was refused: nothing listens there")
     except TimeoutError:
-        return Seen(False, f"connected, but no answer within {timeout_s:.0f} s")
+        return Seen(False, f"connected, but no answer within {timeout_s:.1f} s", silent=True)
     except OSError as error:
         return Seen(False, f"{error.strerror or error}")
     if not data:

@@ -32,6 +32,9 @@ def merge(plan: LoadPlan, reports: Sequence[WorkerReport]) -> LoadResult:
                 histogram.merge(before[2])
                 responses, failed = responses + before[0], failed + before[1]
             templates[name] = (responses, failed, histogram)
+    drain_failures: Counter[str] = Counter()
+    for report in reports:
+        drain_failures.update(report.drain_failures)
     connect_times.sort()
     duration = sum(part.wall_s for part in windows) / len(windows)
     return LoadResult(
@@ -56,6 +59,7 @@ def merge(plan: LoadPlan, reports: Sequence[WorkerReport]) -> LoadResult:
         unanswered_stalled_s=max(report.unanswered_stalled_s for report in reports),
         drain_s=max(report.drain_s for report in reports),
         drain_progress=any(report.drain_progress for report in reports),
+        drain_failures=dict(drain_failures),
         bodies_checked=numbers["bodies_checked"],
         connect_p50_s=connect_times[len(connect_times) // 2] if connect_times else 0.0,
         connect_max_s=connect_times[-1] if connect_times else 0.0,

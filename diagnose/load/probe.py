@@ -144,6 +144,7 @@ def _judge(
         latency_s=seen.latency_s,
         request=_shown(request.head),
         response=_shown(seen.raw),
+        closes=seen.response is not None and seen.response.head.close,
     )
 
 

@@ -36,6 +36,7 @@ class WorkerReport:
     unanswered_stalled_s: float
     drain_s: float
     drain_progress: bool
+    drain_failures: dict[str, int]
     interrupted: bool
 
 
@@ -115,7 +116,9 @@ def run(plan: LoadPlan, worker: int, control: _Control) -> WorkerReport:
         unanswered=engine.in_flight,
         unanswered_stalled_s=engine.oldest_stall(time.monotonic()),
         drain_s=drain_s,
-        drain_progress=progress,
+        # Whoever has nothing left to wait for makes no progress and proves none.
+        drain_progress=progress and engine.in_flight > 0,
+        drain_failures=dict(engine.tally.failures - last.failures),
         interrupted=interrupted,
     )
     engine.close()

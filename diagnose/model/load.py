@@ -145,7 +145,8 @@ class LoadResult:
     early_answers: responses complete before their request body was sent.
     late_responses: answered after the window, while draining. unanswered: still in flight at the
     end of the drain, `unanswered_stalled_s` the longest time for which one of them moved no byte.
-    drain_s: how long the drain took; drain_progress: something was still answered in its last 2 s.
+    drain_s: how long the drain took; drain_progress: a worker with unanswered requests still got
+    answers in its last 2 s; drain_failures: requests of the window that failed while draining.
     bodies_checked: responses whose body was compared with what the contract says.
     """
 
@@ -177,6 +178,7 @@ class LoadResult:
     templates: tuple[TemplateResult, ...] = ()
     workers: tuple[WorkerCost, ...] = ()
     examples: tuple[FailureExample, ...] = ()
+    drain_failures: dict[str, int] = field(default_factory=dict)
     interrupted: bool = False
     started: float = 0.0
     histogram: dict[int, int] = field(default_factory=dict)

@@ -67,7 +67,10 @@ class ServerEnd:
 
 @dataclass(frozen=True, slots=True)
 class ProbeCheck:
-    """One request on an unloaded server. outcome: `pass`, `fail` or `error`."""
+    """One request on an unloaded server. outcome: `pass`, `fail` (a wrong answer) or `error`.
+
+    closes: the server closed, or announced that it closes, the connection after the answer.
+    """
 
     name: str
     template: str
@@ -76,6 +79,7 @@ class ProbeCheck:
     latency_s: float = 0.0
     request: str = ""
     response: str = ""
+    closes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

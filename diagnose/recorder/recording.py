@@ -150,7 +150,10 @@ class _Recording:
 
     def _check(self) -> None:
         options = self.options
-        server_cpus, load_cpus, mode = host_room.cpu_sets(options.server_cpus, options.load_cpus)
+        wanted = options.server_cpus
+        if options.attach_pid is not None:
+            wanted = host_room.affinity_of(options.attach_pid)
+        server_cpus, load_cpus, mode = host_room.cpu_sets(wanted, options.load_cpus)
         workers = self._workers(load_cpus)
         limit = host_room.raise_descriptor_limit(options.connections, workers)
         host_room.check_ports(options.connections)

@@ -18,6 +18,7 @@ from diagnose.model.samples import Sample
 
 STEP_S = 0.25
 BUSIEST_THREADS = 6
+LABEL_SHARE = 0.06
 MIB = 2**20
 _PHASE_COLORS = {
     "wave": "#dbe9f6",
@@ -62,12 +63,17 @@ def _axes(rows: int, run: Run, origin: float) -> tuple[Figure, list[Axes]]:
                 )
         axis.grid(alpha=0.3)
         axis.margins(x=0.01)
+    whole = run.samples[-1].t - origin if run.samples else 0.0
     for span in run.manifest.phases:
-        if span.name in _PHASE_COLORS and span.ended is not None:
+        if span.name not in _PHASE_COLORS or span.ended is None:
+            continue
+        # A label over a narrow phase would run into the next one.
+        if span.ended - span.started > LABEL_SHARE * whole:
             axes[0].annotate(
                 span.name,
-                (span.started - origin, 1.01),
+                ((span.started + span.ended) / 2 - origin, 1.01),
                 xycoords=("data", "axes fraction"),
+                ha="center",
                 fontsize=8,
                 color="#555555",
             )

@@ -71,7 +71,7 @@ def _found(finding: Finding) -> list[str]:
             lines.append(f"| {row.metric} | {value} | {_plain(limit)} | {row.source} |")
         lines.append("")
     if finding.next_step:
-        lines += [f"**Next:** {_plain(finding.next_step)}", ""]
+        lines += [f"**Next:** {finding.next_step}", ""]
     return lines
 
 

@@ -60,6 +60,14 @@ def cpu_sets(
     return server, load, "shared" if set(server) & set(load) else "split"
 
 
+def affinity_of(pid: int) -> tuple[int, ...] | None:
+    """The CPUs that a running process may use; None when it is gone or not ours to ask."""
+    try:
+        return tuple(sorted(os.sched_getaffinity(pid)))
+    except OSError:
+        return None
+
+
 def raise_descriptor_limit(connections: int, workers: int) -> int:
     """Raise the soft limit of open files to the hard one; the limit that then holds.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one attempt saw. `said` is for the user; `silent`: connected, but not answered in time."""
+    """What one attempt saw, `said` in words; `silent`: connected, but not answered in time."""
 
     ready: bool
     said: str

@@ -4,13 +4,13 @@ Found when anonymous memory grew by at least 60 % of the body bytes that the ser
 answered at the same time (1.0: buffered once; 2.0: copied once more; 0: streamed). Bytes that wait
 in the kernel's socket buffers are not the server's and are subtracted. Allocators keep memory, so
 the peak of growth is held against the peak of bytes; a second point (fewer connections, smaller
-bodies) tells fixed buffers from a slope.
+bodies) tells fixed buffers from a slope. Unknown for the JVM and .NET, whose heaps keep garbage.
 """
 
 from __future__ import annotations
 
 from diagnose.analysis.build import finding, unknown
-from diagnose.analysis.observe import bodies_in_server, memory
+from diagnose.analysis.observe import bodies_in_server, lazy_heaps, memory, unseen, usage
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.run import Run
 from diagnose.units import MIB, format_bytes
@@ -24,13 +24,15 @@ BUFFERED = 0.6
 STREAMED = 0.4
 # Below this the buffers that every server has (sockets, pools, heap) decide the ratio.
 MIN_BYTES = 16 * MIB
+# Servers that stream keep up to about a megabyte for each connection.
+MIN_BODY = 4 * MIB
 MIN_GROWTH = 16 * MIB
 
 
 def check(run: Run) -> Finding:
     """Found with growth, bytes in flight and their ratio."""
     bodies = [template.body_length for template in run.manifest.scenario.templates]
-    if not any(length >= MIB for length in bodies):
+    if not any(length >= MIN_BODY for length in bodies):
         return unknown(__name__, KIND, "the scenario sends no large bodies: try upload-20mb")
     seen = memory(run)
     rows_in_time = bodies_in_server(run)
@@ -47,8 +49,19 @@ def check(run: Run) -> Finding:
         f"memory grew by {format_bytes(seen.growth)} while the server held "
         f"{format_bytes(held)} of unanswered bodies ({ratio:.2f} per byte)"
     )
+    if outside := unseen(run, usage(run)):
+        return unknown(__name__, KIND, outside, rows)
     if held < MIN_BYTES:
         return unknown(__name__, KIND, f"only {format_bytes(held)} of bodies were in flight", rows)
+    if ratio > STREAMED and (runtimes := lazy_heaps(run)):
+        return unknown(
+            __name__,
+            KIND,
+            f"{said}; but the heap of {', '.join(runtimes)} keeps garbage: repeat with a small "
+            "heap (-Xmx256m, DOTNET_GCHeapHardLimit): a server that streams passes, one that "
+            "buffers fails",
+            rows,
+        )
     if ratio >= BUFFERED and seen.growth >= MIN_GROWTH:
         return finding(
             __name__,

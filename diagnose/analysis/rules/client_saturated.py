@@ -11,6 +11,7 @@ machine.
 from __future__ import annotations
 
 from diagnose.analysis.build import finding, unknown
+from diagnose.analysis.generator import asleep_share, lag_share
 from diagnose.analysis.observe import usage
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.load import WorkerCost
@@ -23,8 +24,6 @@ NEEDS: tuple[str, ...] = ()
 LAG_SHARE = 0.8
 # In the same runs, asleep less than 5 % of the time caught 22 of 24 and blamed none.
 ASLEEP_SHARE = 0.05
-# A median of fewer timed responses is not one.
-MIN_LAG_SAMPLES = 100
 # Shared cores count as all busy from here: sampling and the kernel's own work take the rest.
 FULL_SHARE = 0.9
 
@@ -64,29 +63,21 @@ def check(run: Run) -> Finding:
     )
 
 
-def _lag_share(worker: WorkerCost) -> float | None:
-    if worker.lag_samples < MIN_LAG_SAMPLES or not worker.latency_p50_s:
-        return None
-    return (worker.lag_p50_s or 0.0) / worker.latency_p50_s
-
-
-def _asleep(worker: WorkerCost) -> float:
-    return worker.blocked_s / worker.wall_s if worker.wall_s > 0 else 1.0
-
-
 def _lateness(worker: WorkerCost) -> float:
-    share = _lag_share(worker)
-    return 1.0 - _asleep(worker) if share is None else share
+    share = lag_share(worker)
+    return 1.0 - asleep_share(worker) if share is None else share
 
 
 def _limited(worker: WorkerCost) -> bool:
-    share = _lag_share(worker)
-    return _asleep(worker) < ASLEEP_SHARE if share is None else share > LAG_SHARE
+    share = lag_share(worker)
+    return asleep_share(worker) < ASLEEP_SHARE if share is None else share > LAG_SHARE
 
 
 def _evidence(worker: WorkerCost) -> list[Evidence]:
-    share = _lag_share(worker)
-    rows = [Evidence("generator_asleep_share", _asleep(worker), "ratio", ASLEEP_SHARE, "load.json")]
+    share = lag_share(worker)
+    rows = [
+        Evidence("generator_asleep_share", asleep_share(worker), "ratio", ASLEEP_SHARE, "load.json")
+    ]
     if share is not None:
         rows.insert(0, Evidence("lag_to_latency_p50", share, "ratio", LAG_SHARE, "load.json"))
     return rows

@@ -52,7 +52,7 @@ def check(run: Run) -> Finding:
     before = {p.pid: p.name for sample in run.samples_in("idle")[-1:] for p in sample.processes}
     lost = [
         pid
-        for name in (*LOAD_PHASES, "profile")
+        for name in ("probe", "connect", *LOAD_PHASES, "profile")
         for sample in run.samples_in(name)
         for pid in sample.gone
         if pid in before
@@ -76,16 +76,28 @@ def check(run: Run) -> Finding:
             _next_step(None),
             explains=1.0,
         )
-    return finding(__name__, KIND, Verdict.CLEAR, "no process ended under load", rows)
+    said = "no process ended under load"
+    if lost:
+        said = (
+            f"{len(lost)} processes ended under load, but no request broke off: recycled in order"
+        )
+    return finding(__name__, KIND, Verdict.CLEAR, said, rows)
 
 
 def _how(status: int) -> str:
-    if status < 0:
+    if status >= 0:
+        return f"with exit status {status}"
+    try:
         return f"killed by {signal.Signals(-status).name}"
-    return f"with exit status {status}"
+    except ValueError:
+        return f"killed by signal {-status}"
 
 
 def _next_step(status: int | None) -> str:
-    if status == -signal.SIGKILL:
-        return "look for the kernel's out-of-memory killer: `dmesg | grep -i 'killed process'`"
+    # A shell in between reports a killed child as 128 + signal.
+    if status in (-signal.SIGKILL, 128 + signal.SIGKILL, None):
+        return (
+            "read server.log, and look for the kernel's out-of-memory killer: "
+            "`dmesg | grep -i 'killed process'`"
+        )
     return "read server.log; `diagnose report` shows its last lines"

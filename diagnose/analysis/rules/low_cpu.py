@@ -8,12 +8,13 @@ was possible, not why: a single thread, a lock, a blocking call or a slow databa
 from __future__ import annotations
 
 from diagnose.analysis.build import finding, unknown
-from diagnose.analysis.observe import measured_ticks, usage
+from diagnose.analysis.generator import worst_lag_share
+from diagnose.analysis.observe import measured_ticks, unseen, usage
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.run import Run
 
 KIND = Kind.SYMPTOM
-NEEDS = ("client_saturated", "samples_missed", "too_few_samples", "connections_missing")
+NEEDS = ("client_saturated", "samples_missed", "connections_missing")
 
 # Idle time of a busy two-core machine comes to a few percent (measured on healthy servers: 0 to
 # 8 %); a single busy thread of two leaves 25 % and more beside its generator.
@@ -21,13 +22,18 @@ IDLE_FOUND = 0.2
 IDLE_CLEAR = 0.12
 # With fewer requests in flight than this for each core, cores idle for want of work.
 MIN_IN_FLIGHT = 2.0
+# From here on a good part of what is in flight are answers that the generator has not read yet.
+LAG_SHARE = 0.5
+MIN_SAMPLES = 10
 
 
 def check(run: Run) -> Finding:
     """Found when cores idle and requests wait."""
     used = usage(run)
-    if used is None or run.load is None:
-        return unknown(__name__, KIND, "the server was not sampled in the window")
+    if used is None or run.load is None or used.samples < MIN_SAMPLES:
+        return unknown(__name__, KIND, "the server was hardly sampled in the window")
+    if outside := unseen(run, used):
+        return unknown(__name__, KIND, outside)
     cores = len(run.manifest.host.server_cpus)
     if cores < 2:
         return unknown(__name__, KIND, "the server has one core only")
@@ -42,6 +48,11 @@ def check(run: Run) -> Finding:
     ]
     if in_flight < MIN_IN_FLIGHT * cores:
         why = f"{in_flight:.1f} requests in flight cannot keep {cores} cores busy"
+        return unknown(__name__, KIND, why, rows)
+    lag = worst_lag_share(run)
+    if lag > LAG_SHARE:
+        rows.append(Evidence("lag_to_latency_p50", lag, "ratio", LAG_SHARE, "load.json"))
+        why = f"{lag:.0%} of the latency was the generator's own: it may be what was waited for"
         return unknown(__name__, KIND, why, rows)
     said = f"the server used {used.server_cores:.2f} of {cores} cores, {used.idle:.2f} were idle"
     if share >= IDLE_FOUND:

@@ -3,19 +3,21 @@
 Found when the memory guard had to stop the server; or when anonymous memory grew by 256 MiB and
 more, and by half of the request body bytes or more that the server held at the time; or when it
 grew by a gigabyte and was still growing at the end. A heap that grows to its limit and stays there
-(a JVM's) is not a blow-up; growth in between is unknown.
+is not a blow-up; growth in between is unknown, as is that of runtimes whose heap keeps garbage
+(JVM, .NET) and still has room.
 """
 
 from __future__ import annotations
 
 from diagnose.analysis.build import finding, unknown
-from diagnose.analysis.observe import bodies_in_server, memory
+from diagnose.analysis.observe import MemoryView, bodies_in_server, lazy_heaps, memory
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.run import Run
 from diagnose.units import GIB, MIB, format_bytes
 
 KIND = Kind.SYMPTOM
-NEEDS = ("samples_missed",)
+# Growth that was seen is real; samples that were missed could only show more.
+NEEDS: tuple[str, ...] = ()
 
 # Buffers, pools and heaps of healthy servers under 512 connections stay below this.
 CLEAR_GROWTH = 256 * MIB
@@ -61,12 +63,21 @@ def check(run: Run) -> Finding:
     )
     if seen.growth < CLEAR_GROWTH:
         return finding(__name__, KIND, Verdict.CLEAR, said, rows)
+    if runtimes := lazy_heaps(run):
+        rows.append(Evidence("runtime", ", ".join(runtimes), "", None, "run.json"))
+    if runtimes and not _growing(seen):
+        return unknown(
+            __name__,
+            KIND,
+            f"{said}: the heap of {', '.join(runtimes)} keeps garbage until it must collect; "
+            "repeat with a small heap (-Xmx256m, DOTNET_GCHeapHardLimit) and see whether it fails",
+            rows,
+        )
     with_bodies = held > 0 and seen.growth >= HELD_SHARE * held
-    growing = seen.growth >= LARGE_GROWTH and seen.window_slope * DOUBLING_S > seen.growth
-    if with_bodies or growing:
+    if with_bodies or _growing(seen):
         reason = (
             f", as the {format_bytes(held)} of request bodies that it held"
-            if with_bodies
+            if with_bodies and not runtimes
             else f", and was still growing by {format_bytes(seen.window_slope)}/s"
         )
         return finding(
@@ -80,3 +91,8 @@ def check(run: Run) -> Finding:
             explains=min(1.0, seen.growth / run.manifest.host.memory_bytes + 0.1),
         )
     return unknown(__name__, KIND, f"{said}, and then stayed: a heap or pool may do that", rows)
+
+
+def _growing(seen: MemoryView) -> bool:
+    """By a gigabyte so far, and still at a rate that would double it within a minute."""
+    return seen.growth >= LARGE_GROWTH and seen.window_slope * DOUBLING_S > seen.growth

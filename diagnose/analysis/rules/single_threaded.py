@@ -3,18 +3,20 @@
 Found when one thread of the whole process tree is busy (running, or waiting for a core) more than
 90 % of the window while all the others together are busy less than 20 %, and the server may use
 two cores or more. Counting the wait makes it hold on shared machines, where a serial server and a
-starved one use the same CPU time.
+starved one use the same CPU time. Unknown when sibling worker processes idle beside the busy one
+(the connections are not spread), and when helper threads, such as a garbage collector's, work
+beside a thread that is at its limit.
 """
 
 from __future__ import annotations
 
 from diagnose.analysis.build import finding, unknown
-from diagnose.analysis.observe import usage
+from diagnose.analysis.observe import unseen, usage
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.run import Run
 
 KIND = Kind.CAUSE
-NEEDS = ("client_saturated", "samples_missed", "too_few_samples", "connections_missing")
+NEEDS = ("client_saturated", "samples_missed", "connections_missing")
 
 # A serial server that is never short of work measured 0.95 to 1.0; healthy threads beside others
 # that work are caught by the second limit.
@@ -23,13 +25,21 @@ TOP_BUSY = 0.9
 REST_BUSY = 0.2
 # One thread below this did wait for something; it may still be the only one.
 TOP_CLEAR = 0.75
+# Beside a thread at its limit: helpers of a runtime measured 0.1 to 0.3 each, a second worker more.
+HELPER_BUSY = 0.5
+# A sibling process with half of the memory of the busy one is a worker like it; the trackers and
+# supervisors of process pools are much smaller.
+SIBLING_MEMORY = 0.5
+MIN_SAMPLES = 10
 
 
 def check(run: Run) -> Finding:
     """Found with the thread's name and its share."""
     used = usage(run)
-    if used is None or not used.threads:
-        return unknown(__name__, KIND, "the threads were not sampled in the window")
+    if used is None or not used.threads or used.samples < MIN_SAMPLES:
+        return unknown(__name__, KIND, "the threads were hardly sampled in the window")
+    if outside := unseen(run, used):
+        return unknown(__name__, KIND, outside)
     cores = len(run.manifest.host.server_cpus)
     top = used.threads[0]
     rest = used.busy - top.busy
@@ -48,6 +58,17 @@ def check(run: Run) -> Finding:
     if run.manifest.connections < 2:
         return unknown(__name__, KIND, "one connection gives no second thread work", rows)
     who = f"thread {top.name!r} of {top.process} (PID {top.pid})"
+    siblings = _idle_siblings(run, top.pid)
+    if top.busy > TOP_BUSY and rest < REST_BUSY and siblings:
+        rows.append(Evidence("idle_siblings", siblings, "processes", 0, "samples.jsonl"))
+        return unknown(
+            __name__,
+            KIND,
+            f"{who} was busy {top.busy:.0%} of the time while {siblings} worker processes beside "
+            f"it idled: the {run.manifest.connections} connections are not spread over them; "
+            "repeat with more connections",
+            rows,
+        )
     if top.busy > TOP_BUSY and rest < REST_BUSY:
         return finding(
             __name__,
@@ -60,7 +81,32 @@ def check(run: Run) -> Finding:
             "names the setting of each runtime), then run the same command again",
             explains=1 - 1 / cores,
         )
+    second = used.threads[1].busy if len(used.threads) > 1 else 0.0
+    if top.busy > TOP_BUSY and second < HELPER_BUSY:
+        return unknown(
+            __name__,
+            KIND,
+            f"{who} was at its limit ({top.busy:.0%}), but others worked beside it, {rest:.0%} "
+            "together and none over half: helpers of the runtime, or a second kind of work",
+            rows,
+        )
     if rest >= REST_BUSY or top.busy < TOP_CLEAR:
         claim = f"busiest: {who} at {top.busy:.0%}; all others together {rest:.0%}"
         return finding(__name__, KIND, Verdict.CLEAR, claim, rows)
     return unknown(__name__, KIND, f"{who} was busy {top.busy:.0%} alone: between the limits", rows)
+
+
+def _idle_siblings(run: Run, pid: int) -> int:
+    """How many processes look like fellow workers of a process: same parent, name, like memory."""
+    samples = run.samples_in("window")
+    processes = {process.pid: process for process in samples[-1].processes} if samples else {}
+    busy = processes.get(pid)
+    if busy is None:
+        return 0
+    return sum(
+        other.pid != pid
+        and other.parent == busy.parent
+        and other.name == busy.name
+        and other.rss >= SIBLING_MEMORY * busy.rss
+        for other in processes.values()
+    )

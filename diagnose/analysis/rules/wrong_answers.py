@@ -28,7 +28,14 @@ def check(run: Run) -> Finding:
         return unknown(__name__, KIND, "the measured window gave no result")
     wrong = sum(load.failures.get(kind, 0) for kind in KINDS) if load else 0
     responses = load.responses if load else 0
-    share = wrong / max(1, responses)
+    share = 0.0
+    if load:
+        # Of bodies only a part may be compared: a wrong one stands for those that were not.
+        bodies = load.failures.get(Failure.WRONG_BODY.value, 0)
+        share = max(
+            (wrong - bodies) / max(1, responses),
+            bodies / max(1, load.bodies_checked or responses),
+        )
     rows = [Evidence("wrong_share", share, "ratio", WRONG_SHARE, "load.json")]
     for example in load.examples if load else ():
         if example.kind in KINDS:

@@ -1,0 +1,28 @@
+"""How late the load generator was: what the validity rules read of its own accounts."""
+
+from __future__ import annotations
+
+from diagnose.model.load import WorkerCost
+from diagnose.model.run import Run
+
+# A median of fewer timed responses is not one.
+MIN_LAG_SAMPLES = 100
+
+
+def lag_share(worker: WorkerCost) -> float | None:
+    """The share of the median latency that passed between the kernel's receipt of a response and
+    the worker's reading it; None with too few timed responses."""
+    if worker.lag_samples < MIN_LAG_SAMPLES or not worker.latency_p50_s:
+        return None
+    return (worker.lag_p50_s or 0.0) / worker.latency_p50_s
+
+
+def asleep_share(worker: WorkerCost) -> float:
+    """The share of the window in which a worker had nothing to do."""
+    return worker.blocked_s / worker.wall_s if worker.wall_s > 0 else 1.0
+
+
+def worst_lag_share(run: Run) -> float:
+    """The largest lag share of all workers; 0 where it was not measured."""
+    workers = run.load.workers if run.load else ()
+    return max((lag_share(worker) or 0.0 for worker in workers), default=0.0)

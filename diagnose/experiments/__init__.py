@@ -1,0 +1,1 @@
+"""Interventions that confirm or refute a cause. No experiment is built yet."""

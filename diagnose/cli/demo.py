@@ -10,8 +10,10 @@ import typer
 from diagnose.cli import run as run_command
 from diagnose.cli.console import Progress, results_to
 from diagnose.cli.options import adapt, parse_counts
-from diagnose.cli.results import finish
+from diagnose.cli.results import analyzed, finish
 from diagnose.recorder import RunOptions, record
+from diagnose.reports import markdown
+from diagnose.reports.phrases import headline
 from diagnose.scenario.catalog import find_scenario
 
 FAULT = "buffered_body"
@@ -46,8 +48,15 @@ def demo(
             directories.append(record(options, progress))
         statuses.append(finish(directories[-1:], as_json=False))
     right = statuses == [0, 1]
-    results_to.print(
-        f"\nhealthy: exit status {statuses[0]}; {FAULT}: exit status {statuses[1]}"
-        + ("" if right else " - not what was expected (0 and 1)")
-    )
+    results_to.print("\n== the two verdicts ==", style="bold")
+    for directory in directories:
+        item = analyzed(directory)
+        results_to.print(
+            f"{item.run.manifest.launch.name:<14} {headline(item)}\n{'':<14} "
+            f"{directory / markdown.FILE}",
+            soft_wrap=True,
+            markup=False,
+        )
+    if not right:
+        results_to.print(f"exit statuses {statuses}, expected [0, 1]: see the verdicts above")
     raise typer.Exit(0 if right else 1)

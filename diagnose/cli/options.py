@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from diagnose.errors import UsageError
+from diagnose.load.requests import INLINE_BODY
 from diagnose.model.scenario import Scenario
 from diagnose.server.host import parse_cpus
 
@@ -74,7 +75,8 @@ def adapt(
         raise UsageError(f"--timeout takes up to {MAX_SECONDS:.0f} seconds, not {timeout:g}")
     if pipeline is not None and not 1 <= pipeline <= 1024:
         raise UsageError(f"-p takes 1 to 1024 requests, not {pipeline}")
-    if pipeline is not None and pipeline > 1 and scenario.has_large_bodies:
+    generated = any(template.body_length > INLINE_BODY for template in scenario.templates)
+    if pipeline is not None and pipeline > 1 and generated:
         raise UsageError(f"-p {pipeline}: uploads are not pipelined; use -p 1 with {scenario.name}")
     if requests is not None and requests < 0:
         raise UsageError(f"-r takes 0 (never close) or more requests, not {requests}")

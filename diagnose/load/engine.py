@@ -60,7 +60,8 @@ class Engine:
             TemplateState(template, prepare(template, f"{host}:{plan.port}"))
             for template in scenario.templates
         ]
-        self._pipeline = 1 if scenario.has_large_bodies else scenario.pipeline
+        bodies = any(state.body is not None for state in self.states)
+        self._pipeline = 1 if bodies else scenario.pipeline
         self._per_connection = scenario.requests_per_connection
         self._family = socket.AF_INET6 if ":" in plan.address else socket.AF_INET
         self._epoll = select.epoll()
@@ -647,7 +648,7 @@ class Engine:
             self.tally.early_answers += 1
         if problem is None:
             self.tally.ok += 1
-            self.tally.body_answered += state.template.body_length
+            self.tally.body_answered += state.template.payload_length
         else:
             self.tally.fail(state, problem[0], problem[1], 1)
         if self._pipeline > 1:

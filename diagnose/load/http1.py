@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 MAX_HEAD = 64 * 1024
 MAX_CHUNK_LINE = 4096
+MAX_LENGTH_DIGITS = 18
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\r\n]*)?\Z")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\Z")
 
@@ -68,7 +69,7 @@ def parse_head(data: bytes) -> Head:
         key = name.lower()
         text = value.strip().decode("latin-1")
         if key == b"content-length":
-            if not (text.isascii() and text.isdigit()):
+            if not (text.isascii() and text.isdigit() and len(text) <= MAX_LENGTH_DIGITS):
                 raise FramingError(f"Content-Length is not a number: {text[:40]!r}")
             lengths.add(int(text))
         elif key == b"transfer-encoding":
@@ -130,9 +131,9 @@ class ResponseParser:
         while position < len(data):
             if self._state == "head":
                 end = data.find(b"\r\n\r\n", position)
+                if (len(data) if end < 0 else end) - position > MAX_HEAD:
+                    raise FramingError(f"response head longer than {MAX_HEAD} bytes")
                 if end < 0:
-                    if len(data) - position > MAX_HEAD:
-                        raise FramingError(f"response head longer than {MAX_HEAD} bytes")
                     if data[position : position + 5] != b"HTTP/"[: len(data) - position]:
                         start = data[position : position + 60]
                         raise FramingError(f"not an HTTP/1.x response: {start!r}")
@@ -207,9 +208,9 @@ class ResponseParser:
             self._state = "chunk_size"
             return position + 2
         end = data.find(b"\r\n", position)
+        if (len(data) if end < 0 else end) - position > MAX_CHUNK_LINE:
+            raise FramingError(f"chunk size or trailer line longer than {MAX_CHUNK_LINE} bytes")
         if end < 0:
-            if len(data) - position > MAX_CHUNK_LINE:
-                raise FramingError("chunk size or trailer line without end")
             return -1
         line = data[position:end]
         if self._state == "chunk_size":

@@ -70,7 +70,9 @@ def merge(plan: LoadPlan, reports: Sequence[WorkerReport]) -> LoadResult:
         ),
         workers=tuple(_cost(report) for report in reports),
         examples=tuple(
-            {example.kind: example for part in windows for example in part.examples}.values()
+            {
+                example.kind: example for part in reversed(windows) for example in part.examples
+            }.values()
         ),
         interrupted=any(report.interrupted for report in reports),
         started=min(part.started for part in windows),

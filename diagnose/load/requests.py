@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from diagnose.model.scenario import RequestTemplate
 
-# Bodies up to this size are sent with their head in one write; longer ones come from a shared file.
+# Literal bodies, and generated ones up to this size, are sent with their head in one write; longer
+# ones come from a shared file.
 INLINE_BODY = 16 * 1024
 CHUNK = 64 * 1024
 # Long bodies repeat this many bytes: enough for large writes, small enough for the cache.
@@ -62,9 +63,10 @@ def prepare(template: RequestTemplate, authority: str) -> PreparedRequest:
     ):
         lines.append(f"Content-Length: {length}")
     head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+    if template.body is not None:
+        return PreparedRequest(head + _coded(template.body.encode(), template.chunked), None)
     if length <= INLINE_BODY:
-        body = pattern(length)[:length] if template.body is None else template.body.encode()
-        return PreparedRequest(head + _coded(body, template.chunked), None)
+        return PreparedRequest(head + _coded(pattern(length)[:length], template.chunked), None)
     if not template.chunked:
         unit = pattern(PATTERN)[: min(PATTERN, length)]
         return PreparedRequest(head, Payload(unit, length, b"", length))

@@ -53,7 +53,7 @@ class Tally:
         self.status_classes["2xx"] += count
         if state.template.expect.body is not None:
             self.bodies_checked += count
-        self.body_answered += count * state.template.body_length
+        self.body_answered += count * state.template.payload_length
 
     def numbers(self) -> dict[str, int]:
         """The plain counters by name."""

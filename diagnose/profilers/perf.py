@@ -9,7 +9,10 @@ from pathlib import Path
 
 from diagnose.profilers._collected import MIN_SAMPLES, Collected
 
-RUNTIMES = ("nginx", "native", "go", "rust", "ocaml", "node", "jvm", "ruby", "php", "erlang")
+RUNTIMES = (
+    *("nginx", "native", "go", "rust", "ocaml", "node", "bun", "deno"),
+    *("jvm", "dotnet", "ruby", "php", "erlang"),
+)
 RATE_HZ = 99
 SCRIPT_TIMEOUT_S = 30.0
 _FRAME = re.compile(r"^\s+[0-9a-f]+ (.*?)(?:\+0x[0-9a-f]+)? \((.*)\)$")

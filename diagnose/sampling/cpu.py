@@ -64,10 +64,13 @@ def parse_switches(data: bytes) -> tuple[int, int]:
     """Voluntary and involuntary context switches of a status file; -1 where they are not told."""
     voluntary = involuntary = -1
     for line in data.splitlines():
-        if line.startswith(b"voluntary_ctxt_switches:"):
-            voluntary = int(line.split()[1])
-        elif line.startswith(b"nonvoluntary_ctxt_switches:"):
-            involuntary = int(line.split()[1])
+        words = line.split()
+        if len(words) < 2:
+            continue
+        if words[0] == b"voluntary_ctxt_switches:":
+            voluntary = int(words[1])
+        elif words[0] == b"nonvoluntary_ctxt_switches:":
+            involuntary = int(words[1])
     return voluntary, involuntary
 
 
@@ -81,7 +84,7 @@ class ThreadReader:
         base = f"/proc/{pid}/task/{tid}"
         self._stat = ProcFile(f"{base}/stat", 1024)
         self._sched = ProcFile(f"{base}/schedstat", 128)
-        self._status = ProcFile(f"{base}/status")
+        self._status = ProcFile(f"{base}/status", 1 << 14)
 
     def read(self, switches: bool) -> ThreadSample:
         """The thread as it is now.
@@ -114,6 +117,7 @@ class ThreadReader:
 def parse_host(data: bytes) -> tuple[tuple[float, ...], float]:
     """Busy seconds of each core (neither idle nor iowait nor stolen), and stolen seconds in all.
 
+    Raises: ValueError when a line is cut off.
     Source: proc(5), /proc/stat: user nice system idle iowait irq softirq steal.
     """
     busy: list[float] = []
@@ -121,6 +125,8 @@ def parse_host(data: bytes) -> tuple[tuple[float, ...], float]:
     for line in data.splitlines():
         if line.startswith(b"cpu") and line[3:4].isdigit():
             fields = [int(field) for field in line.split()[1:9]]
+            if len(fields) < 8:
+                raise ValueError(f"cpu line with {len(fields)} fields: {line[:60]!r}")
             busy.append((sum(fields[:3]) + fields[5] + fields[6]) * TICK_S)
             steal += fields[7]
         elif busy:

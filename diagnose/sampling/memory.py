@@ -24,8 +24,9 @@ def parse_memory(data: bytes) -> Memory:
     found: dict[bytes, int] = {}
     for line in data.splitlines():
         name, _, value = line.partition(b":")
-        if name.startswith((b"Vm", b"Rss")):
-            found[name] = int(value.split()[0]) * 1024
+        words = value.split()
+        if words and name.startswith((b"Vm", b"Rss")):
+            found[name] = int(words[0]) * 1024
     return Memory(
         rss=found.get(b"VmRSS", 0),
         anonymous=found.get(b"RssAnon", 0),
@@ -52,6 +53,7 @@ def parse_io(data: bytes) -> tuple[int, int, int, int]:
 def parse_available(data: bytes) -> int:
     """MemAvailable of /proc/meminfo in bytes; -1 where the kernel does not tell."""
     for line in data.splitlines():
-        if line.startswith(b"MemAvailable:"):
-            return int(line.split()[1]) * 1024
+        words = line.split()
+        if len(words) > 1 and words[0] == b"MemAvailable:":
+            return int(words[1]) * 1024
     return -1

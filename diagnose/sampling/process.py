@@ -22,7 +22,7 @@ class ProcessReader:
         base = f"/proc/{pid}"
         self._base = base
         self._stat = ProcFile(f"{base}/stat", 1024)
-        self._status = ProcFile(f"{base}/status")
+        self._status = ProcFile(f"{base}/status", 1 << 14)
         self._io: ProcFile | None = None
         with contextlib.suppress(PermissionError):
             self._io = ProcFile(f"{base}/io", 512)

@@ -79,7 +79,7 @@ class Sampler:
         self._sockets: SocketReader | None = None
         with contextlib.suppress(OSError):
             self._sockets = SocketReader(plan.port)
-        self._host = ProcFile("/proc/stat", 1 << 16)
+        self._host = ProcFile("/proc/stat", 1 << 20)
         self._memory = ProcFile("/proc/meminfo")
         self._tree_schedule = Schedule(TREE_S)
         self._thread_schedule = Schedule(1 / plan.rate_hz)

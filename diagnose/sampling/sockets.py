@@ -21,6 +21,7 @@ _REQUEST = struct.Struct("=BBBBI")
 _ID_ZEROS = bytes(48 - 4)
 # struct inet_diag_msg: family, state, timer, retrans; id (48); expires, rqueue, wqueue.
 _MESSAGE = struct.Struct("=BBBB48xIII")
+_BODY_SIZES = {_SOCK_DIAG_BY_FAMILY: _MESSAGE.size, _NLMSG_ERROR: 4}
 
 
 def parse_dump(data: bytes) -> Iterator[tuple[int, int, int]]:
@@ -29,11 +30,14 @@ def parse_dump(data: bytes) -> Iterator[tuple[int, int, int]]:
     Raises: OSError with the kernel's error, ValueError when the datagram is cut off.
     """
     position = 0
-    while position + _HEADER.size <= len(data):
+    while position < len(data):
+        if len(data) - position < _HEADER.size:
+            raise ValueError(f"netlink header cut off after {len(data) - position} bytes")
         length, kind, _, _, _ = _HEADER.unpack_from(data, position)
-        if length < _HEADER.size or position + length > len(data):
-            raise ValueError(f"netlink message of {length} bytes in {len(data) - position}")
         body = position + _HEADER.size
+        needed = _HEADER.size + _BODY_SIZES.get(kind, 0)
+        if length < needed or position + length > len(data):
+            raise ValueError(f"netlink message of {length} bytes in {len(data) - position}")
         if kind == _NLMSG_DONE:
             return
         if kind == _NLMSG_ERROR:
@@ -78,6 +82,9 @@ class SocketReader:
                     if (received, sent) > (queue, backlog):
                         queue, backlog = received, sent
                     continue
+                if state == _CLOSE_WAIT and received:
+                    # The peer's FIN counts as one byte of the queue.
+                    received -= 1
                 established += state == _ESTABLISHED
                 unread += received > 0
                 unread_bytes += received

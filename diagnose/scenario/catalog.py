@@ -39,13 +39,14 @@ def find_scenario(name: str) -> Scenario:
     matches = [
         scenario
         for key, scenario in known.items()
-        if key.partition("@")[0] == wanted and (not round_name or round_name in scenario.round)
+        if key.partition("@")[0] == wanted
+        and (not round_name or round_name in scenario.round.split())
     ]
     if matches:
         return max(matches, key=lambda scenario: scenario.round)
     bare = sorted({key.partition("@")[0] for key in known})
     close = difflib.get_close_matches(wanted, bare, n=1, cutoff=0.5)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    hint = f"; did you mean {close[0]!r}?" if close else "."
     raise UsageError(
         f"no scenario {name!r}{hint} Known: {', '.join(bare)}, or a path to a .toml file. "
         "`diagnose scenarios` describes them."

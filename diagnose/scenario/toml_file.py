@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import tomllib
 from dataclasses import replace
 from typing import Any
@@ -54,7 +56,7 @@ def parse_scenario(text: str, name: str) -> Scenario:
     try:
         table: dict[str, Any] = tomllib.loads(text)
         parsed = msgspec.convert(table, _ScenarioTable)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"scenario {name!r} is not valid: {error}") from error
     for what, wrong in (
         ("connections must name at least one positive count", not parsed.connections),
@@ -62,9 +64,13 @@ def parse_scenario(text: str, name: str) -> Scenario:
         ("[[request]] must stand there at least once", not parsed.request),
         ("pipeline must be at least 1", parsed.pipeline < 1),
         ("requests_per_connection must not be negative", parsed.requests_per_connection < 0),
-        ("duration_s must be positive", parsed.duration_s <= 0),
-        ("timeout_s must be positive", parsed.timeout_s <= 0),
-        ("warmup_s must not be negative", parsed.warmup_s < 0),
+        ("duration_s must be positive", not 0 < parsed.duration_s < math.inf),
+        ("timeout_s must be positive", not 0 < parsed.timeout_s < math.inf),
+        ("warmup_s must not be negative", not 0 <= parsed.warmup_s < math.inf),
+        (
+            "two requests have the same name",
+            len({table.name for table in parsed.request}) < len(parsed.request),
+        ),
     ):
         if wrong:
             raise UsageError(f"scenario {name!r} is not valid: {what}")
@@ -82,24 +88,43 @@ def parse_scenario(text: str, name: str) -> Scenario:
     )
 
 
-def _template(table: _RequestTable, scenario: str) -> RequestTemplate:
-    if not table.target.startswith("/"):
-        raise UsageError(
-            f"scenario {scenario!r}, request {table.name!r}: target {table.target!r} must start "
-            "with '/'"
+# RFC 9110, 5.6.2: a token, as methods and header names are.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_TARGET = re.compile(r"/[!-~]*")
+_VALUE = re.compile(r"[\t -~\xa0-\xff]*")
+
+
+def _wrong(table: _RequestTable) -> str:
+    """What cannot be sent about a request; '' when it can."""
+    if not _TOKEN.fullmatch(table.method):
+        return f"method {table.method!r} is not one word"
+    if table.method == "HEAD":
+        return "method HEAD is not supported: its answers have no body to check"
+    if not _TARGET.fullmatch(table.target):
+        return (
+            f"target {table.target!r} must start with '/' and hold only printable ASCII, no space"
         )
+    for name, value in table.headers.items():
+        if not _TOKEN.fullmatch(name):
+            return f"header name {name!r} is not one word"
+        if not _VALUE.fullmatch(value):
+            return f"header {name}: the value holds characters that HTTP does not allow"
+        if name.lower() in ("content-length", "transfer-encoding") and (
+            table.chunked or table.body is not None or table.body_length
+        ):
+            return f"header {name}: the framing of a body is made from body, body_length, chunked"
     if table.body is not None and table.body_length:
-        raise UsageError(
-            f"scenario {scenario!r}, request {table.name!r}: give body or body_length, not both"
-        )
-    if any(
-        character in text
-        for text in (table.method, table.target, *table.headers, *table.headers.values())
-        for character in "\r\n"
-    ):
-        raise UsageError(
-            f"scenario {scenario!r}, request {table.name!r}: a line break in the request head"
-        )
+        return "give body or body_length, not both"
+    if table.body_length < 0:
+        return f"body_length must not be negative, not {table.body_length}"
+    if table.expect.items is not None and table.expect.items < 0:
+        return f"expect.items must not be negative, not {table.expect.items}"
+    return ""
+
+
+def _template(table: _RequestTable, scenario: str) -> RequestTemplate:
+    if problem := _wrong(table):
+        raise UsageError(f"scenario {scenario!r}, request {table.name!r}: {problem}")
     template = RequestTemplate(
         name=table.name,
         method=table.method,

@@ -28,7 +28,10 @@ def parse_cpus(text: str) -> tuple[int, ...]:
     try:
         for part in text.split(","):
             first, dash, last = part.partition("-")
-            cpus |= set(range(int(first), int(last if dash else first) + 1))
+            low, high = int(first), int(last if dash else first)
+            if high > 1_000_000:
+                raise ValueError(high)
+            cpus |= set(range(low, high + 1))
     except ValueError as error:
         raise UsageError(f"not a CPU list: {text!r}; write it like 0-3,6") from error
     allowed = os.sched_getaffinity(0)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
-import string
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +18,7 @@ from diagnose.server.warden import ServerPlan, WardenSays
 
 GRACE_S = 3.0
 LOG_LINES = 20
+_PORT = re.compile(r"(?<!\$)\$(?:PORT\b|\{PORT\})")
 
 
 class Server(Protocol):
@@ -47,7 +48,7 @@ class Server(Protocol):
 
 def expand(command: Sequence[str], port: int) -> list[str]:
     """The command with `$PORT` and `${PORT}` replaced; other dollar signs are left alone."""
-    return [string.Template(word).safe_substitute(PORT=port) for word in command]
+    return [_PORT.sub(str(port), word) for word in command]
 
 
 def check_command(command: Sequence[str]) -> None:
@@ -57,7 +58,9 @@ def check_command(command: Sequence[str]) -> None:
         return
     path = Path(program)
     if path.is_dir():
-        raise UsageError(f"cannot run {program}: it is a directory")
+        raise UsageError(f"cannot run {program!r}: it is a directory")
+    if path.exists() and os.access(path, os.X_OK):
+        raise UsageError(f"cannot run {program!r}: it is not on PATH; write ./{program}")
     if path.exists():
         raise UsageError(
             f"cannot run {program}: it is not executable; `chmod +x {program}`, or name its "
@@ -101,17 +104,25 @@ class LaunchedServer:
         self._status: int | None = None
         self._remaining = 1
         self.pid = -1
-        plan = ServerPlan(list(command), dict(environment), str(log), list(cpus), GRACE_S)
-        self._warden.send(msgspec.json.encode(plan))
-        os.set_blocking(self._warden.fileno(), True)
+        plan = ServerPlan(
+            [os.fsencode(word) for word in command],
+            {os.fsencode(name): os.fsencode(value) for name, value in environment.items()},
+            os.fsencode(log),
+            list(cpus),
+            GRACE_S,
+        )
         try:
+            self._warden.send(msgspec.msgpack.encode(plan).hex().encode())
+            os.set_blocking(self._warden.fileno(), True)
             data = os.read(self._warden.fileno(), 1 << 16)
-        finally:
             os.set_blocking(self._warden.fileno(), False)
-        if not data:
-            raise WorkerFailed(self._warden.last_words())
-        for line in data.splitlines():
-            self.heard(line)
+            if not data:
+                raise WorkerFailed(self._warden.last_words())
+            for line in data.splitlines():
+                self.heard(line)
+        except BaseException:
+            self.stop()
+            raise
 
     def heard(self, line: bytes) -> None:
         """Raises: ServerFailed when the server could not be started."""
@@ -155,7 +166,7 @@ class AttachedServer:
         self.include_root = True
         try:
             self._process = psutil.Process(pid)
-        except psutil.NoSuchProcess as error:
+        except (psutil.NoSuchProcess, ValueError) as error:
             raise UsageError(f"no process with PID {pid}; `ss -ltnp` lists listeners") from error
 
     @property
@@ -166,7 +177,10 @@ class AttachedServer:
     @property
     def ended(self) -> bool:
         """The process is gone."""
-        return not self._process.is_running() or self._process.status() == psutil.STATUS_ZOMBIE
+        try:
+            return not self._process.is_running() or self._process.status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
 
     def watch(self) -> Child | None:
         """Nothing tells of its end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from dataclasses import dataclass
 
@@ -40,7 +41,7 @@ def knock(host: str, port: int, request: bytes, timeout_s: float) -> Seen:
         return Seen(False, "the connection was closed without an answer")
     line = data.partition(b"\r\n")[0]
     words = line.split()
-    if not line.startswith(b"HTTP/1.") or len(words) < 2:
+    if not line.startswith(b"HTTP/1.") or len(words) < 2 or not re.fullmatch(rb"\d{3}", words[1]):
         return Seen(False, f"the answer is not HTTP/1.x: {line[:60]!r}")
-    status = words[1].decode(errors="replace")
+    status = words[1].decode()
     return Seen(status not in ("502", "503", "504"), f"status {status}")

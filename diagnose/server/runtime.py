@@ -7,13 +7,13 @@ import re
 
 _LIBRARIES = (
     ("jvm", re.compile(rb"/libjvm\.so")),
-    ("cpython", re.compile(rb"/libpython3[.0-9]*\.so")),
+    ("cpython", re.compile(rb"/libpython3[.0-9]*[td]*\.so")),
     ("ruby", re.compile(rb"/libruby[-.0-9]*\.so")),
     ("dotnet", re.compile(rb"/libcoreclr\.so")),
     ("node", re.compile(rb"/libnode\.so")),
 )
 _NAMES = (
-    ("cpython", re.compile(r"^python(\d(\.\d+)?)?$")),
+    ("cpython", re.compile(r"^python(\d(\.\d+)?)?(t|d|-dbg)?$")),
     ("node", re.compile(r"^(node|nodejs)$")),
     ("bun", re.compile(r"^bun$")),
     ("deno", re.compile(r"^deno$")),

@@ -1,4 +1,4 @@
-"""Runs the server and outlives nothing: `python -m diagnose.server.warden`, told by lines of JSON.
+"""Runs the server and outlives nothing: `python -m diagnose.server.warden`, told in lines.
 
 The warden adopts every descendant that loses its parent (double forks, daemons), so that it can
 find and end all of them, and it does so when it is told to stop and when its input ends, that is,
@@ -22,11 +22,14 @@ from diagnose.process_tree import descendants
 
 
 class ServerPlan(msgspec.Struct, frozen=True):
-    """What to run: command with its environment, where its output goes, on which CPUs."""
+    """What to run: command with its environment, where its output goes, on which CPUs.
 
-    command: list[str]
-    environment: dict[str, str]
-    log_path: str
+    Bytes, because a command line or an environment need not be UTF-8.
+    """
+
+    command: list[bytes]
+    environment: dict[bytes, bytes]
+    log_path: bytes
     cpus: list[int]
     grace_s: float
 
@@ -126,7 +129,8 @@ def main() -> int:
         asked_to_end = True
 
     signal.signal(signal.SIGTERM, on_term)
-    plan = msgspec.json.decode(sys.stdin.buffer.readline(), type=ServerPlan)
+    line = sys.stdin.buffer.readline().strip()
+    plan = msgspec.msgpack.decode(bytes.fromhex(line.decode()), type=ServerPlan)
     try:
         server = _start(plan)
     except (OSError, subprocess.SubprocessError) as error:

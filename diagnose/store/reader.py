@@ -61,6 +61,8 @@ def _load(path: Path) -> LoadResult | None:
         return msgspec.json.decode(path.read_bytes(), type=LoadResult)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
     except msgspec.MsgspecError as error:
         raise UsageError(f"{path} is damaged: {error}") from error
 
@@ -71,6 +73,8 @@ def _rows(path: Path, kind: type[_Row]) -> list[_Row]:
         data = path.read_bytes()
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
     decoder = msgspec.json.Decoder(kind)
     rows: list[_Row] = []
     for number, line in enumerate(data.splitlines(), 1):

@@ -1,10 +1,11 @@
 """The server closes the connection after a response instead of keeping it for the next request.
 
-Found when the server ended more than one connection for every five responses, without being asked; found also when, on the idle server, the right answer to one of the templates closed the
-connection (under load such a template dies out, because a reopened connection takes the next one).
-Each request then pays for a new connection; benchmarks count it as a reconnect and nobody
-notices. `Connection: close` and HTTP/1.0 responses announce it; a close without an announcement
-also makes the next request fail.
+Found when the server ended more than one connection for every five responses, without being asked;
+found also when, on the idle server, the right answer to one of the templates closed the connection
+(under load such a template dies out, because a reopened connection takes the next one). Each request
+then pays for a new connection; benchmarks count it as a reconnect and nobody notices. `Connection:
+close` and HTTP/1.0 responses announce it; a close without an announcement also makes the next
+request fail.
 """
 
 from __future__ import annotations

@@ -8,8 +8,6 @@ that is recycled in order) that is not a crash.
 
 from __future__ import annotations
 
-import signal
-
 from diagnose.analysis.build import finding, unknown
 from diagnose.analysis.observe import LOAD_PHASES
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
@@ -19,6 +17,26 @@ from diagnose.model.run import Run
 KIND = Kind.SYMPTOM
 NEEDS: tuple[str, ...] = ()
 
+# Source: signal(7), the numbers of x86 and ARM.
+SIGKILL = 9
+SIGNALS = {
+    1: "SIGHUP",
+    2: "SIGINT",
+    3: "SIGQUIT",
+    4: "SIGILL",
+    5: "SIGTRAP",
+    6: "SIGABRT",
+    7: "SIGBUS",
+    8: "SIGFPE",
+    SIGKILL: "SIGKILL",
+    11: "SIGSEGV",
+    13: "SIGPIPE",
+    14: "SIGALRM",
+    15: "SIGTERM",
+    24: "SIGXCPU",
+    25: "SIGXFSZ",
+    31: "SIGSYS",
+}
 BROKEN = (
     Failure.RESET_SENDING.value,
     Failure.RESET_WAITING.value,
@@ -87,15 +105,12 @@ def check(run: Run) -> Finding:
 def _how(status: int) -> str:
     if status >= 0:
         return f"with exit status {status}"
-    try:
-        return f"killed by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"killed by signal {-status}"
+    return f"killed by {SIGNALS.get(-status, f'signal {-status}')}"
 
 
 def _next_step(status: int | None) -> str:
     # A shell in between reports a killed child as 128 + signal.
-    if status in (-signal.SIGKILL, 128 + signal.SIGKILL, None):
+    if status in (-SIGKILL, 128 + SIGKILL, None):
         return (
             "read server.log, and look for the kernel's out-of-memory killer: "
             "`dmesg | grep -i 'killed process'`"

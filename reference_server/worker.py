@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import os
 import signal
 import socket
+from collections.abc import Callable
+from typing import Any
 
 import uvloop
 
@@ -16,6 +19,8 @@ from reference_server.http11 import Shared
 # Requests under way get this long to finish after a signal to stop; the rest is cut off.
 DRAIN_SECONDS = 1.0
 DRAIN_POLL_SECONDS = 0.02
+# Connections that wait must not keep those that are open waiting for long.
+ACCEPTS_PER_TURN = 256
 
 
 def serve(entry: Entry, listener: socket.socket) -> None:
@@ -36,12 +41,53 @@ async def _serve(entry: Entry, listener: socket.socket) -> None:
         loop.add_signal_handler(number, stop.set)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
     shared = Shared(entry.routes)
-    server = await loop.create_server(
-        lambda: entry.connection(shared), sock=listener, backlog=entry.backlog
-    )
+    acceptor = Acceptor(loop, listener, lambda: entry.connection(shared))
     await stop.wait()
-    server.close()
+    acceptor.close()
     await _drain(shared)
+
+
+class Acceptor:
+    """Takes all connections that wait, whenever there are some.
+
+    The loop's own server takes one connection each time around (libuv, since 1.46). With hundreds
+    of busy connections a turn lasts milliseconds, so that clients which open connections all the
+    time wait in the accept queue for up to a second.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        listener: socket.socket,
+        factory: Callable[[], asyncio.BaseProtocol],
+    ) -> None:
+        self._loop = loop
+        self._listener = listener
+        self._factory = factory
+        # A task that nothing refers to may be collected before it is done.
+        self._starting: set[asyncio.Task[Any]] = set()
+        loop.add_reader(listener, self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTS_PER_TURN):
+            try:
+                sock, _ = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ECONNABORTED):
+                    raise
+                # Out of descriptors: the queue keeps the client until a connection is closed.
+                return
+            sock.setblocking(False)
+            task = self._loop.create_task(self._loop.connect_accepted_socket(self._factory, sock))
+            self._starting.add(task)
+            task.add_done_callback(self._starting.discard)
+
+    def close(self) -> None:
+        """No more connections."""
+        self._loop.remove_reader(self._listener)
+        self._listener.close()
 
 
 async def _drain(shared: Shared) -> None:

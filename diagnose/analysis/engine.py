@@ -44,8 +44,8 @@ def analyze(run: Run) -> list[Finding]:
 
 
 def _held_back(answer: Finding, reasons: list[str]) -> Finding:
-    """Found on an invalid measurement is unknown: the evidence stays, the verdict does not."""
-    if not reasons or answer.verdict is not Verdict.FOUND:
+    """An answer on an invalid measurement is unknown: the evidence stays, the verdict does not."""
+    if not reasons or answer.verdict is Verdict.UNKNOWN:
         return answer
     return replace(
         answer,

@@ -13,7 +13,8 @@ class Figures:
     """Rates per second, times in seconds, memory in bytes, CPU in cores.
 
     None is what was not measured. rps: right 2xx responses. memory_*: anonymous and shared memory
-    of the tree; peak_rss includes file pages. foreign_cores: other programs on the host.
+    of the tree; peak_rss, up to the end of the
+    measured load, includes file pages. foreign_cores: other programs on the host.
     """
 
     rps: float
@@ -55,7 +56,9 @@ def figures(run: Run) -> Figures:
         if load
         else 0.0
     )
-    rss = [sample.rss for sample in run.samples]
+    profile = run.phase("profile")
+    end = profile.started if profile else float("inf")
+    rss = [sample.rss for sample in run.samples if sample.t < end]
     used_connections = (load.connections + load.opens) if load else 0
     return Figures(
         rps=load.rps if load else 0.0,

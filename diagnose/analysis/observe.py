@@ -72,14 +72,18 @@ def usage(run: Run, phase: str = "window") -> Usage | None:
     cpus = run.manifest.host.server_cpus
     # Time that the hypervisor gave to others was not there to be used.
     stolen = (last.host.steal_s - first.host.steal_s) / seconds / max(1, len(busy))
-    idle = sum(max(0.0, 1.0 - busy[cpu] - stolen) for cpu in cpus if cpu < len(busy))
+    idle = sum(
+        max(0.0, 1.0 - busy[cpu] - stolen)
+        for cpu in cpus
+        if cpu < len(busy) and first.host.busy_s[cpu] >= 0 and last.host.busy_s[cpu] >= 0
+    )
     sockets = [sample.sockets.unread_sockets for sample in samples if sample.sockets]
     return Usage(
         seconds=seconds,
         samples=len(samples),
         largest_gap_s=_largest_gap(run, phase, samples),
         threads=_threads(samples),
-        server_cores=_process_cpu(first, last) / seconds,
+        server_cores=_process_cpu(samples) / seconds,
         host_busy=busy,
         idle=idle,
         sampler_cores=(last.cpu_s - first.cpu_s) / seconds,
@@ -101,12 +105,15 @@ def _largest_gap(run: Run, phase: str, samples: Sequence[Sample]) -> float:
 # hundredth of a core over so many responses is not the one that answered.
 UNSEEN_CORES = 0.01
 UNSEEN_RESPONSES = 2000
+UNSEEN_BYTES = 2**30
 
 
 def unseen(run: Run, used: Usage | None) -> str:
     """Why the sampled processes cannot be the server that answered; '' when they can."""
     responses = run.load.responses if run.load else 0
-    if used is None or responses < UNSEEN_RESPONSES or used.server_cores >= UNSEEN_CORES:
+    taken = run.load.body_answered if run.load else 0
+    little = responses < UNSEEN_RESPONSES and taken < UNSEEN_BYTES
+    if used is None or little or used.server_cores >= UNSEEN_CORES:
         return ""
     return (
         f"the sampled processes used {used.server_cores:.3f} cores over {responses} responses: "
@@ -114,12 +121,17 @@ def unseen(run: Run, used: Usage | None) -> str:
     )
 
 
-def _process_cpu(first: Sample, last: Sample) -> float:
-    before = {process.pid: process.user_s + process.system_s for process in first.processes}
-    return sum(
-        process.user_s + process.system_s - before.get(process.pid, 0.0)
-        for process in last.processes
-    )
+def _process_cpu(samples: Sequence[Sample]) -> float:
+    """CPU seconds of the tree: last minus first sight of each process, ended ones included.
+
+    A process that was not there at the first sample counts from zero.
+    """
+    first = {process.pid: process.user_s + process.system_s for process in samples[0].processes}
+    last: dict[int, float] = {}
+    for sample in samples:
+        for process in sample.processes:
+            last[process.pid] = process.user_s + process.system_s
+    return sum(max(0.0, used - first.get(pid, 0.0)) for pid, used in last.items())
 
 
 def _threads(samples: Sequence[Sample]) -> tuple[ThreadUse, ...]:
@@ -143,8 +155,9 @@ def _threads(samples: Sequence[Sample]) -> tuple[ThreadUse, ...]:
             tid=tid,
             process=process,
             name=end.name,
-            running=(end.run_s - start.run_s) / seconds,
-            waiting=(end.wait_s - start.wait_s) / seconds,
+            # A number that was given to another thread meanwhile counts from zero again.
+            running=max(0.0, end.run_s - start.run_s) / seconds,
+            waiting=max(0.0, end.wait_s - start.wait_s) / seconds,
         )
         for (pid, tid), (process, start, end) in seen.items()
     ]

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import typer
 
 from diagnose.cli import run as run_command
-from diagnose.cli.options import adapt, check_target, parse_counts, parse_cpu_option, parse_size
+from diagnose.cli.options import (
+    adapt,
+    check_target,
+    parse_counts,
+    parse_cpu_option,
+    parse_size,
+    parse_workers,
+)
 from diagnose.errors import UsageError
 from diagnose.recorder import RunOptions
 from diagnose.scenario.catalog import find_scenario
@@ -64,10 +72,11 @@ def attach(
         name=name,
         output=output,
         load_cpus=parse_cpu_option(load_cpus),
-        load_workers=load_workers,
+        load_workers=parse_workers(load_workers),
         memory_limit=parse_size(memory_limit),
         deadline_s=deadline,
         ready_timeout_s=5.0,
         profile=profile,
+        invocation=tuple(sys.argv[1:]),
     )
     run_command.record_all(base, parse_counts(connections, chosen), as_json)

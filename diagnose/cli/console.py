@@ -7,6 +7,7 @@ from rich.live import Live as LiveDisplay
 from rich.text import Text
 
 from diagnose.errors import DiagnoseError
+from diagnose.plain import printable
 from diagnose.recorder import Live
 from diagnose.units import format_bytes, format_rate
 
@@ -16,7 +17,7 @@ errors_to = Console(stderr=True, highlight=False)
 
 def complain(error: DiagnoseError) -> None:
     """One error, once, without a traceback."""
-    errors_to.print(Text(f"diagnose: {error}"), soft_wrap=True)
+    errors_to.print(Text(printable(f"diagnose: {error}")), soft_wrap=True)
     for note in getattr(error, "__notes__", ()):
         errors_to.print(Text(f"what was recorded is in {note}"), soft_wrap=True)
 
@@ -47,12 +48,14 @@ class Progress:
     def phase_done(self, name: str, seconds: float, said: str) -> None:
         """A phase is over."""
         if not self._quiet:
-            errors_to.print(Text(f"{name:<9} {seconds:5.1f} s  {said}".rstrip()), soft_wrap=True)
+            errors_to.print(
+                Text(printable(f"{name:<9} {seconds:5.1f} s  {said}".rstrip())), soft_wrap=True
+            )
 
     def note(self, text: str) -> None:
         """Something the user should know."""
         if not self._quiet:
-            errors_to.print(Text(f"          {text}", style="bold"), soft_wrap=True)
+            errors_to.print(Text(printable(f"          {text}"), style="bold"), soft_wrap=True)
 
     def live(self, live: Live) -> None:
         """The figures of the moment."""

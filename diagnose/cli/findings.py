@@ -39,7 +39,10 @@ def findings(
     elif finding is not None:
         results_to.print(Markdown(rows[0]["page"]))
     else:
-        table = Table("id", "kind", "what it says", box=None)
+        table = Table(box=None)
+        table.add_column("id", no_wrap=True)
+        table.add_column("kind", no_wrap=True)
+        table.add_column("what it says")
         for row in sorted(rows, key=lambda row: (row["kind"], row["id"])):
             table.add_row(row["id"], row["kind"], row["question"])
         results_to.print(table)

@@ -13,7 +13,7 @@ from diagnose.model.scenario import Scenario
 from diagnose.server.host import parse_cpus
 
 _SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*([KMGT]?)(i?B)?$", re.IGNORECASE)
-_FACTORS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 MAX_CONNECTIONS = 60_000
 MAX_SECONDS = 3600.0
 
@@ -36,16 +36,30 @@ def parse_counts(text: str | None, scenario: Scenario) -> list[int]:
 
 
 def parse_size(text: str | None) -> int | None:
-    """`4G`, `512M`, `1.5GiB` or bytes.
+    """`4G`, `512M`, `1.5GiB` (powers of 1024), `4GB` (powers of 1000) or bytes.
 
     Raises: UsageError.
     """
     if text is None:
         return None
     match = _SIZE.match(text.strip())
-    if match is None or float(match[1]) <= 0:
+    size = 0
+    if match is not None:
+        base = 1000 if match[2] and (match[3] or "").upper() == "B" else 1024
+        size = int(float(match[1]) * base ** _POWERS[match[2].upper()])
+    if size < 1:
         raise UsageError(f"not a size: {text!r}; write it like 512M or 4G")
-    return int(float(match[1]) * _FACTORS[match[2].upper()])
+    return size
+
+
+def parse_workers(value: int | None) -> int | None:
+    """A number of load workers or nothing.
+
+    Raises: UsageError.
+    """
+    if value is not None and value < 1:
+        raise UsageError(f"--load-workers must be at least 1, not {value}")
+    return value
 
 
 def parse_cpu_option(text: str | None) -> tuple[int, ...] | None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import typer
 
-from diagnose.cli.console import results_to
+from diagnose.cli.console import errors_to, results_to
 from diagnose.cli.options import check_names
 from diagnose.cli.results import analyzed
+from diagnose.errors import UsageError
 from diagnose.reports import json as json_report
 from diagnose.reports import markdown, terminal
 from diagnose.store.writer import write_findings, write_report
@@ -30,12 +31,21 @@ def report(
     check_names([form], FORMATS, "format")
     items = [analyzed(directory) for directory in run]
     for item in items:
-        write_findings(Path(item.run.directory), item.findings)
+        try:
+            write_findings(Path(item.run.directory), item.findings)
+        except OSError as error:
+            errors_to.print(f"findings not stored in {item.run.directory}: {error.strerror}")
     if form == "json":
         sys.stdout.write(json_report.render(items) + "\n")
     elif form == "markdown":
         for item in items:
-            written = write_report(Path(item.run.directory), markdown.files(item))
+            try:
+                written = write_report(Path(item.run.directory), markdown.files(item))
+            except OSError as error:
+                raise UsageError(
+                    f"cannot write into {item.run.directory}: {error.strerror}; copy the run to a "
+                    "place of yours first"
+                ) from error
             typer.echo(str(written[0]))
     else:
         results_to.print(terminal.render(items))

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import typer
 
 from diagnose.cli.console import Progress
-from diagnose.cli.options import adapt, check_target, parse_counts, parse_cpu_option, parse_size
+from diagnose.cli.options import (
+    adapt,
+    check_target,
+    parse_counts,
+    parse_cpu_option,
+    parse_size,
+    parse_workers,
+)
 from diagnose.cli.results import finish
 from diagnose.errors import UsageError
 from diagnose.recorder import RunOptions, record
@@ -101,19 +110,18 @@ def run(
         output=output,
         server_cpus=parse_cpu_option(server_cpus),
         load_cpus=parse_cpu_option(load_cpus),
-        load_workers=_positive(load_workers, "--load-workers"),
+        load_workers=parse_workers(load_workers),
         memory_limit=parse_size(memory_limit),
         deadline_s=deadline,
         ready_timeout_s=ready_timeout,
         profile=profile,
+        invocation=tuple(sys.argv[1:]),
     )
     record_all(base, parse_counts(connections, chosen), as_json)
 
 
 def record_all(base: RunOptions, counts: list[int], as_json: bool) -> None:
     """One run for each connection count, then the verdicts; ends the program with the status."""
-    from dataclasses import replace
-
     directories: list[Path] = []
     with Progress(quiet=as_json) as progress:
         for count in counts:
@@ -123,9 +131,3 @@ def record_all(base: RunOptions, counts: list[int], as_json: bool) -> None:
             if read_run(directories[-1]).manifest.state == "interrupted":
                 break
     raise typer.Exit(finish(directories, as_json))
-
-
-def _positive(value: int | None, option: str) -> int | None:
-    if value is not None and value < 1:
-        raise UsageError(f"{option} must be at least 1, not {value}")
-    return value

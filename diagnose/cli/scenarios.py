@@ -27,14 +27,17 @@ def scenarios(
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(chosen), indent=2).decode() + "\n")
         return
-    table = Table("name", "connections", "pipeline", "per conn.", "what", box=None)
+    table = Table(box=None)
+    table.add_column("name", no_wrap=True)
+    for title in ("connections", "pipeline", "per conn.", "what"):
+        table.add_column(title)
     for scenario in chosen:
         table.add_row(
             scenario.name,
             ", ".join(map(str, scenario.connections)),
             str(scenario.pipeline),
             str(scenario.requests_per_connection or "-"),
-            scenario.title,
+            Text(scenario.title),
         )
     results_to.print(table)
     if name:

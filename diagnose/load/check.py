@@ -12,11 +12,23 @@ from diagnose.model.scenario import Expectation
 TOTAL_TOLERANCE = 0.011
 
 
+# What a server sends may be megabytes; a reader needs its beginning.
+SHOWN = 200
+
+
 def wrong(response: Response, expect: Expectation, body_too: bool) -> tuple[Failure, str] | None:
     """What is wrong with a response, with what was seen; None when it is right.
 
     body_too: compare the body as well (for exact bodies that costs nothing; for JSON it parses).
     """
+    problem = _problem(response, expect, body_too)
+    if problem is None:
+        return None
+    kind, detail = problem
+    return kind, detail if len(detail) <= SHOWN else detail[:SHOWN] + "..."
+
+
+def _problem(response: Response, expect: Expectation, body_too: bool) -> tuple[Failure, str] | None:
     status = response.head.status
     if expect.status:
         if status not in expect.status:

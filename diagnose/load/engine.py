@@ -181,7 +181,8 @@ class Engine:
         """
         self.phase = "drain"
         self._sending = False
-        started = self._last_answer = time.monotonic()
+        started = time.monotonic()
+        self._last_answer = float("-inf")
         self._loop(end, lambda: self.in_flight <= 0)
         finished = time.monotonic()
         return finished - started, finished - self._last_answer < 2.0

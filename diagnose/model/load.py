@@ -56,7 +56,7 @@ class LoadTick(msgspec.Struct, frozen=True, array_like=True):
     responses: complete and checked. failures: requests that failed. in_flight: requests sent and
     not answered; stalled: of these, connections that moved no byte for over a second.
     body_in_flight: request body bytes sent whose request is not answered.
-    active_uploads: requests whose body is partly sent. slice_*: latency of the responses since
+    slice_*: latency of the responses since
     the tick before (count, median, 99th percentile, maximum), in seconds.
     """
 

@@ -97,6 +97,7 @@ class Manifest:
     """`run.json`: all that is known before the samples are read.
 
     state: `running`, `complete`, `interrupted`, `failed`; a run that was killed stays `running`.
+    invocation: the arguments that diagnose was called with, where it was called by command line.
     """
 
     schema: int
@@ -115,6 +116,7 @@ class Manifest:
     profiled_rps: float | None = None
     sample_rate_hz: float = 20.0
     notes: tuple[str, ...] = ()
+    invocation: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,8 @@ class SocketSample(msgspec.Struct, frozen=True, array_like=True):
 
 
 class HostSample(msgspec.Struct, frozen=True, array_like=True):
-    """The host: busy seconds of each core since boot (idle and iowait excluded), free memory."""
+    """The host: busy seconds of each core since boot (idle and iowait excluded; -1:
+    offline), seconds stolen by the hypervisor, available memory in bytes."""
 
     busy_s: tuple[float, ...]
     steal_s: float

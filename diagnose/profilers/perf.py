@@ -15,7 +15,8 @@ RUNTIMES = (
 )
 RATE_HZ = 99
 SCRIPT_TIMEOUT_S = 30.0
-_FRAME = re.compile(r"^\s+[0-9a-f]+ (.*?)(?:\+0x[0-9a-f]+)? \((.*)\)$")
+# A symbol may hold parentheses (C++); a module holds none but a final ` (deleted)`.
+_FRAME = re.compile(r"^\s+[0-9a-f]+ (.*?)(?:\+0x[0-9a-f]+)? \(([^()]*(?: \(deleted\))?)\)$")
 
 
 def available() -> str:

@@ -63,4 +63,5 @@ def collect(out: Path, said: str) -> Collected:
 
 
 def _counts(folded: str) -> list[int]:
-    return [int(line.rpartition(" ")[2]) for line in folded.splitlines() if line]
+    counts = (line.rpartition(" ")[2] for line in folded.splitlines())
+    return [int(count) for count in counts if count.isdigit()]

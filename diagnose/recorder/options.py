@@ -14,6 +14,7 @@ class RunOptions:
     """What to run and how; None means the default that the scenario or the host gives.
 
     command is empty when `attach_pid` names a server that runs already. memory_limit in bytes.
+    invocation: the arguments of the command line, for the report to repeat.
     """
 
     scenario: Scenario
@@ -33,6 +34,7 @@ class RunOptions:
     profile: str = "auto"
     sample_rate_hz: float = 20.0
     environment: dict[str, str] = field(default_factory=dict)
+    invocation: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ that was started here is left running.
 from __future__ import annotations
 
 import os
-import signal
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -28,6 +27,7 @@ from diagnose.model.load import LoadPlan, LoadResult, LoadTick
 from diagnose.model.profile import ProfileNote
 from diagnose.model.run import SCHEMA, Launch, Manifest, MemoryGuard, ServerEnd
 from diagnose.model.scenario import RequestTemplate
+from diagnose.plain import exit_words
 from diagnose.process_tree import descendants
 from diagnose.recorder import profiling
 from diagnose.recorder.journal import Journal
@@ -86,6 +86,7 @@ class _Recording:
         self.sampler: Child | None = None
         self.pools: list[LoadPool] = []
         self.status: SamplerStatus | None = None
+        self._command: tuple[str, ...] = ()
         self.server_ended_at = 0.0
         self._ticks: dict[int, LoadTick] = {}
         self._live_before: tuple[float, int, int, float] | None = None
@@ -169,7 +170,8 @@ class _Recording:
         profiling.check_name(options.profile)
         facts = host_room.host_facts(server_cpus, load_cpus, mode, limit)
         guard = options.memory_limit or int(facts.available_bytes * MEMORY_SHARE)
-        command = tuple(expand(options.command, port))
+        self._command = tuple(expand(options.command, port))
+        command = tuple(_utf8(word) for word in self._command)
         name = options.name or (Path(command[0]).name if command else f"pid{options.attach_pid}")
         created = datetime.now(UTC)
         writer = RunWriter(
@@ -195,6 +197,7 @@ class _Recording:
             ),
             guard=MemoryGuard(guard),
             sample_rate_hz=options.sample_rate_hz,
+            invocation=tuple(_utf8(word) for word in options.invocation),
         )
         self.journal = Journal(manifest, writer, self.observer)
 
@@ -210,7 +213,7 @@ class _Recording:
         else:
             environment = {**os.environ, **options.environment, "PORT": str(launch.port)}
             self.server = LaunchedServer(
-                launch.command,
+                self._command,
                 environment,
                 self.journal.writer.log_path,
                 self.manifest.host.server_cpus,
@@ -274,11 +277,9 @@ class _Recording:
         status = self.server.status if self.server else None
         if status is None:
             return "the process to attach to is gone"
-        how = f"with status {status}"
-        if status < 0:
-            how = f"by {signal.Signals(-status).name}"
         return (
-            f"the server ended {how} before it was ready ({' '.join(self.manifest.launch.command)})"
+            f"the server ended {exit_words(status)} before it was ready "
+            f"({' '.join(self.manifest.launch.command)})"
             + self._quoted_log()
             + "\nRun the command by hand to see whether it starts; it gets PORT in its environment."
         )
@@ -371,7 +372,9 @@ class _Recording:
     def _measure(self) -> LoadResult | None:
         """Connect, warm up, measure, drain; the result is stored before anything else happens."""
         scenario = self.scenario
-        plan = self._plan(scenario.warmup_s, scenario.duration_s, scenario.timeout_s + 1.0)
+        plan = self._plan(
+            scenario.warmup_s, scenario.duration_s, max(3.0, scenario.timeout_s + 1.0)
+        )
         pool = self._start_pool(plan)
         result: LoadResult | None = None
         try:
@@ -544,6 +547,11 @@ class _Recording:
         if self.sampler is not None:
             self.sampler.close(2.0)
             self.sampler.discard()
+
+
+def _utf8(word: str) -> str:
+    """An argument as it can be written down; bytes that are not UTF-8 are replaced."""
+    return os.fsencode(word).decode(errors="replace")
 
 
 def _figures(result: LoadResult) -> str:

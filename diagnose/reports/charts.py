@@ -150,6 +150,8 @@ def _cpu(run: Run, origin: float) -> Figure:
     for core in range(len(run.samples[0].host.busy_s)):
         if len(run.samples[0].host.busy_s) > 16 and core not in run.manifest.host.server_cpus[:16]:
             continue
+        if any(len(sample.host.busy_s) <= core for sample in run.samples):
+            continue
         at, rates = _rate(times, [sample.host.busy_s[core] for sample in run.samples])
         top.plot(at, rates, label=f"core {core}", linewidth=1.2)
     top.set_ylabel("busy share of each core")
@@ -158,7 +160,7 @@ def _cpu(run: Run, origin: float) -> Figure:
     used = usage(run)
     for number, thread in enumerate(used.threads[:BUSIEST_THREADS] if used else ()):
         points = _thread(run.samples, thread.pid, thread.tid)
-        label = f"{thread.name} {thread.pid}/{thread.tid}"
+        label = f"{_label(thread.name)} {thread.pid}/{thread.tid}"
         moments = [t - origin for t, _, _ in points]
         at, busy = _rate(moments, [run_s + wait_s for _, run_s, wait_s in points])
         bottom.plot(at, busy, color=f"C{number}", label=label, linewidth=1.4)
@@ -171,6 +173,14 @@ def _cpu(run: Run, origin: float) -> Figure:
             loc="upper right", fontsize=7, title="busy (dotted: running)", title_fontsize=7
         )
     return figure
+
+
+def _label(name: str) -> str:
+    """A thread's name as matplotlib shows it: no mathematics, no glyphs that its font lacks, and
+    no leading underscore, which would hide the label."""
+    shown = name.encode("ascii", "replace").decode()
+    shown = "".join(character if character.isprintable() else "?" for character in shown)
+    return shown.replace("$", r"\$").lstrip("_") or "?"
 
 
 def _thread(samples: Sequence[Sample], pid: int, tid: int) -> list[tuple[float, float, float]]:

@@ -101,19 +101,27 @@ def _repeat(item: Analyzed) -> list[str]:
         f"{len(host.cpus)} cores, {gib:.0f} GiB; server on CPUs "
         f"{','.join(map(str, host.server_cpus))}, load on {','.join(map(str, host.load_cpus))}.",
         "",
-        "```",
     ]
-    scenario = manifest.scenario.name
-    if manifest.launch.attached:
-        url = f"http://{manifest.launch.host}:{manifest.launch.port}"
-        lines.append(f"diagnose attach {scenario} -c {manifest.connections} --pid PID --url {url}")
-    else:
-        command = shlex.join(manifest.launch.command).replace("`", "'")
-        lines.append(
-            f"diagnose run {scenario} -c {manifest.connections} "
-            f"-d {manifest.scenario.duration_s:g} --port {manifest.launch.port} -- {command}"
-        )
-    return [*lines, "```", ""]
+    command = shlex.join(["diagnose", *(manifest.invocation or _made_up(item))])
+    fence = "```"
+    while fence in command:
+        fence += "`"
+    return [*lines, fence, command, fence, ""]
+
+
+def _made_up(item: Analyzed) -> list[str]:
+    """Arguments for a run that was not started by command line."""
+    manifest = item.run.manifest
+    launch, scenario = manifest.launch, manifest.scenario
+    shared = [
+        *(scenario.name, "-c", str(manifest.connections), "-d", f"{scenario.duration_s:g}"),
+        *("-p", str(scenario.pipeline), "-r", str(scenario.requests_per_connection)),
+    ]
+    if launch.attached:
+        host = f"[{launch.host}]" if ":" in launch.host else launch.host
+        return ["attach", *shared, "--pid", "PID", "--url", f"http://{host}:{launch.port}"]
+    place = ["--host", launch.host, "--port", str(launch.port)]
+    return ["run", *shared, *place, "--", *launch.command]
 
 
 def _plain(text: str) -> str:

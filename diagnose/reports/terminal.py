@@ -11,6 +11,7 @@ from rich.text import Text
 
 from diagnose.model.finding import Finding, Verdict
 from diagnose.model.report import Analyzed
+from diagnose.plain import printable
 from diagnose.reports.phrases import (
     evidence_line,
     figure_rows,
@@ -29,36 +30,38 @@ def render(runs: Sequence[Analyzed]) -> RenderableType:
 
 def _screen(item: Analyzed) -> Group:
     found = [finding for finding in item.findings if finding.verdict is Verdict.FOUND]
-    parts: list[RenderableType] = [Text(setting(item), style="bold"), Text()]
+    parts: list[RenderableType] = [Text(printable(setting(item)), style="bold"), Text()]
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, style="dim")
     table.add_column()
     for name, text in figure_rows(item):
-        table.add_row(name, Text(text))
+        table.add_row(name, Text(printable(text)))
     for name, text in _hot(item):
-        table.add_row(name, Text(text))
+        table.add_row(name, Text(printable(text)))
     parts += [table, Text()]
     parts.append(Text("VERDICT  " + headline(item), style="bold red" if found else "bold green"))
     for finding in found:
         parts += _found(finding)
     parts += _rest(item)
     for note in item.run.manifest.notes:
-        parts.append(Text(f"note: {note}", style="yellow"))
+        parts.append(Text(printable(f"note: {note}"), style="yellow"))
     if item.run.manifest.end.when and item.run.manifest.end.log_tail:
         parts.append(Text("last lines of the server's log:", style="dim"))
-        parts += [Text(f"  | {line}") for line in item.run.manifest.end.log_tail[-8:]]
-    parts.append(Text(f"run directory: {item.run.directory}", style="dim"))
+        parts += [Text(printable(f"  | {line}")) for line in item.run.manifest.end.log_tail[-8:]]
+    parts.append(Text(printable(f"run directory: {item.run.directory}"), style="dim"))
     return Group(*parts)
 
 
 def _found(finding: Finding) -> list[RenderableType]:
     title = Text("FOUND ", style="red").append(finding.id, style="bold red")
     title.append(f" ({finding.kind.value})", style="red")
-    body: list[RenderableType] = [Text(finding.claim)]
+    body: list[RenderableType] = [Text(printable(finding.claim))]
     if finding.evidence:
-        body.append(Text(evidence_line(finding), style="dim"))
+        body.append(Text(printable(evidence_line(finding)), style="dim"))
     if finding.next_step:
-        body.append(Text("next: ", style="bold").append(Text(finding.next_step, style="default")))
+        body.append(
+            Text("next: ", style="bold").append(Text(printable(finding.next_step), style="default"))
+        )
     return [title, Padding(Group(*body), (0, 0, 0, 2))]
 
 
@@ -69,7 +72,7 @@ def _rest(item: Analyzed) -> list[RenderableType]:
     table.add_column(no_wrap=True)
     table.add_column()
     for finding in unknown:
-        table.add_row(Text(f"unknown {finding.id}", style="yellow"), Text(finding.claim))
+        table.add_row(Text(f"unknown {finding.id}", style="yellow"), Text(printable(finding.claim)))
     if clear:
         table.add_row(Text("clear", style="green"), Text(", ".join(clear)))
     return [table]

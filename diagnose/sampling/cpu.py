@@ -11,6 +11,9 @@ from diagnose.sampling.procfile import ProcFile
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
+OFFLINE = -1.0
+
+
 @dataclass(frozen=True, slots=True)
 class Stat:
     """The fields of /proc/PID/stat or of a thread's that are used here. Source: proc(5)."""
@@ -117,18 +120,22 @@ class ThreadReader:
 def parse_host(data: bytes) -> tuple[tuple[float, ...], float]:
     """Busy seconds of each core (neither idle nor iowait nor stolen), and stolen seconds in all.
 
+    The position is the core's number; one that has no line is OFFLINE.
+
     Raises: ValueError when a line is cut off.
     Source: proc(5), /proc/stat: user nice system idle iowait irq softirq steal.
     """
-    busy: list[float] = []
+    busy: dict[int, float] = {}
     steal = 0
     for line in data.splitlines():
         if line.startswith(b"cpu") and line[3:4].isdigit():
             fields = [int(field) for field in line.split()[1:9]]
             if len(fields) < 8:
                 raise ValueError(f"cpu line with {len(fields)} fields: {line[:60]!r}")
-            busy.append((sum(fields[:3]) + fields[5] + fields[6]) * TICK_S)
+            number = int(line[3:].split(maxsplit=1)[0])
+            busy[number] = (sum(fields[:3]) + fields[5] + fields[6]) * TICK_S
             steal += fields[7]
         elif busy:
             break
-    return tuple(busy), steal * TICK_S
+    count = max(busy, default=-1) + 1
+    return tuple(busy.get(number, OFFLINE) for number in range(count)), steal * TICK_S

@@ -13,7 +13,7 @@ _LIBRARIES = (
     ("node", re.compile(rb"/libnode\.so")),
 )
 _NAMES = (
-    ("cpython", re.compile(r"^python(\d(\.\d+)?)?(t|d|-dbg)?$")),
+    ("cpython", re.compile(r"^python(\d(\.\d+)?)?(t?d?|-dbg)$")),
     ("node", re.compile(r"^(node|nodejs)$")),
     ("bun", re.compile(r"^bun$")),
     ("deno", re.compile(r"^deno$")),

@@ -89,7 +89,7 @@ def _profile(directory: Path, note: ProfileNote) -> Profile | None:
     if not note.file:
         return None
     try:
-        text = (directory / note.file).read_text(encoding="utf-8", errors="replace")
+        text = (directory / Path(note.file).name).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
     return Profile(note, parse_folded(text))

@@ -51,6 +51,12 @@ def check(run: Run) -> Finding:
     )
     if outside := unseen(run, usage(run)):
         return unknown(__name__, KIND, outside, rows)
+    if run.manifest.launch.attached and seen.baseline >= held:
+        why = (
+            f"the server held {format_bytes(seen.baseline)} before the load: what it takes for "
+            "bodies may be there already; launch it fresh with `diagnose run`"
+        )
+        return unknown(__name__, KIND, why, rows)
     if held < MIN_BYTES:
         return unknown(__name__, KIND, f"only {format_bytes(held)} of bodies were in flight", rows)
     if ratio > STREAMED and (runtimes := lazy_heaps(run)):

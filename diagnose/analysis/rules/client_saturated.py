@@ -33,7 +33,7 @@ def check(run: Run) -> Finding:
     load = run.load
     if load is None or not load.workers or load.duration_s < 0.5:
         return unknown(__name__, KIND, "the measured window gave no result")
-    worst = max(load.workers, key=_lateness)
+    worst = max(load.workers, key=lambda worker: (_limited(worker), _lateness(worker)))
     evidence = _evidence(worst)
     if not _limited(worst):
         claim = "the load generator had time to spare"

@@ -2,10 +2,10 @@
 
 Found when the server ended more than one connection for every five responses, without being asked;
 found also when, on the idle server, the right answer to one of the templates closed the connection
-(under load such a template dies out, because a reopened connection takes the next one). Each request
-then pays for a new connection; benchmarks count it as a reconnect and nobody notices. `Connection:
-close` and HTTP/1.0 responses announce it; a close without an announcement also makes the next
-request fail.
+(under load such a template dies out, because a reopened connection takes the next one). Each
+request then pays for a new connection; benchmarks count it as a reconnect and nobody notices.
+`Connection: close` and HTTP/1.0 responses announce it; a close without an announcement also makes
+the next request fail.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ MIN_RESPONSES = 20
 def check(run: Run) -> Finding:
     """Found with closes per response."""
     load = run.load
-    if load is None or load.responses < MIN_RESPONSES:
-        return unknown(__name__, KIND, f"fewer than {MIN_RESPONSES} responses")
-    share = load.server_closes / load.responses
+    responses = load.responses if load else 0
+    closes = load.server_closes if load else 0
+    share = closes / max(1, responses)
     rows = [
         Evidence("closes_per_response", share, "ratio", CLOSED_FOUND, "load.json"),
-        Evidence("reconnects", load.opens, "connections", None, "load.json"),
-        Evidence("close_announced", load.close_announced, "connections", None, "load.json"),
-        Evidence("responses", load.responses, "responses", None, "load.json"),
+        Evidence("reconnects", load.opens if load else 0, "connections", None, "load.json"),
+        Evidence("close_announced", load.close_announced if load else 0, "", None, "load.json"),
+        Evidence("responses", responses, "responses", MIN_RESPONSES, "load.json"),
     ]
     closing = sorted(
         {
@@ -46,19 +46,22 @@ def check(run: Run) -> Finding:
             if probe.name == "plain" and probe.outcome == "pass" and probe.closes
         }
     )
-    if closing and share < CLOSED_FOUND:
+    if closing and (share < CLOSED_FOUND or responses < MIN_RESPONSES):
         rows.append(Evidence("closing_templates", ", ".join(closing), "", None, "run.json"))
+        others = "; others were kept" if len(closing) < len(run.manifest.scenario.templates) else ""
         return finding(
             __name__,
             KIND,
             Verdict.FOUND,
             f"on the idle server the connection was closed after the answer to "
-            f"{', '.join(closing)}; others were kept",
+            f"{', '.join(closing)}{others}",
             rows,
             "see why this kind of request ends its connection; by hand: send it twice with curl "
             "and compare %{num_connects}",
             explains=len(closing) / max(1, len(run.manifest.scenario.templates)) / 2,
         )
+    if load is None or responses < MIN_RESPONSES:
+        return unknown(__name__, KIND, f"fewer than {MIN_RESPONSES} responses", rows)
     said = f"the server closed {load.server_closes} connections over {load.responses} responses"
     if share >= CLOSED_FOUND:
         how = (

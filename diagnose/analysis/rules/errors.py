@@ -72,6 +72,9 @@ def check(run: Run) -> Finding:
         )
     if failed + load.responses == 0:
         return unknown(__name__, KIND, "no request was answered, and none failed", rows)
+    if failed and share >= FAILED_SHARE:
+        why = f"{failed} of {failed + load.responses} requests failed: too few to tell"
+        return unknown(__name__, KIND, why, rows)
     return finding(
         __name__, KIND, Verdict.CLEAR, f"{failed} of {failed + load.responses} failed", rows
     )

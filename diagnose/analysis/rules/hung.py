@@ -2,17 +2,23 @@
 
 After the window no new request is sent, and what is in flight may still be answered. Found when
 requests remain that moved no byte for the scenario's timeout, and nothing else was answered any
-more in the last two seconds: a long queue that is still being worked off is not a hang.
+more in the last two seconds: a long queue that is still being worked off is not a hang. Found also
+when requests did stand still for that long in the window, although they were answered in the end.
 """
 
 from __future__ import annotations
 
 from diagnose.analysis.build import finding, unknown
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
+from diagnose.model.load import Failure
 from diagnose.model.run import Run
 
 KIND = Kind.SYMPTOM
 NEEDS: tuple[str, ...] = ()
+
+# As for errors: one in a thousand is what a user notices, a single one may be an accident.
+TIMEOUT_SHARE = 0.001
+MIN_TIMEOUTS = 3
 
 
 def check(run: Run) -> Finding:
@@ -26,8 +32,22 @@ def check(run: Run) -> Finding:
         Evidence("longest_stall", load.unanswered_stalled_s, "s", timeout, "load.json"),
         Evidence("late_responses", load.late_responses, "responses", None, "load.json"),
     ]
+    timeouts = load.failures.get(Failure.TIMEOUT.value, 0)
+    rows.append(Evidence("timeouts", timeouts, "requests", MIN_TIMEOUTS, "load.json"))
     if run.manifest.end.when or load.interrupted:
         return unknown(__name__, KIND, "the run ended before requests had their time", rows)
+    share = timeouts / max(1, load.responses + timeouts)
+    if load.unanswered == 0 and timeouts >= MIN_TIMEOUTS and share >= TIMEOUT_SHARE:
+        return finding(
+            __name__,
+            KIND,
+            Verdict.FOUND,
+            f"{timeouts} requests moved no byte for over {timeout:g} s before they were answered",
+            rows,
+            "see what the server's threads wait for meanwhile; a handler that is meant to take so "
+            "long needs a larger --timeout",
+            explains=share,
+        )
     if load.unanswered == 0:
         return finding(__name__, KIND, Verdict.CLEAR, "every request was answered", rows)
     if load.unanswered_stalled_s >= timeout and not load.drain_progress:

@@ -10,7 +10,14 @@ is not a blow-up; growth in between is unknown, as is that of runtimes whose hea
 from __future__ import annotations
 
 from diagnose.analysis.build import finding, unknown
-from diagnose.analysis.observe import MemoryView, bodies_in_server, lazy_heaps, memory
+from diagnose.analysis.observe import (
+    MemoryView,
+    bodies_in_server,
+    lazy_heaps,
+    memory,
+    unseen,
+    usage,
+)
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.run import Run
 from diagnose.units import GIB, MIB, format_bytes
@@ -23,6 +30,8 @@ NEEDS: tuple[str, ...] = ()
 CLEAR_GROWTH = 256 * MIB
 LARGE_GROWTH = GIB
 HELD_SHARE = 0.5
+# Bodies that are buffered, copied and kept as garbage measured up to 2.7; more is something else.
+MOST_COPIES = 4.0
 # Growth that would double what it has grown by within a minute.
 DOUBLING_S = 60.0
 
@@ -61,6 +70,8 @@ def check(run: Run) -> Finding:
         f"memory grew by {format_bytes(seen.growth)} to {format_bytes(seen.peak)} under "
         f"{run.manifest.connections} connections"
     )
+    if outside := unseen(run, usage(run)):
+        return unknown(__name__, KIND, outside, rows)
     if seen.growth < CLEAR_GROWTH:
         return finding(__name__, KIND, Verdict.CLEAR, said, rows)
     if runtimes := lazy_heaps(run):
@@ -73,7 +84,7 @@ def check(run: Run) -> Finding:
             "repeat with a small heap (-Xmx256m, DOTNET_GCHeapHardLimit) and see whether it fails",
             rows,
         )
-    with_bodies = held > 0 and seen.growth >= HELD_SHARE * held
+    with_bodies = HELD_SHARE * held <= seen.growth <= MOST_COPIES * held
     if with_bodies or _growing(seen):
         reason = (
             f", as the {format_bytes(held)} of request bodies that it held"

@@ -32,10 +32,9 @@ def check(run: Run) -> Finding:
     if load:
         # Of bodies only a part may be compared: a wrong one stands for those that were not.
         bodies = load.failures.get(Failure.WRONG_BODY.value, 0)
-        share = max(
-            (wrong - bodies) / max(1, responses),
-            bodies / max(1, load.bodies_checked or responses),
-        )
+        # A wrong content type is seen on every response and counts as a wrong body too.
+        compared = load.bodies_checked if 0 < bodies <= load.bodies_checked else responses
+        share = max((wrong - bodies) / max(1, responses), bodies / max(1, compared))
     rows = [Evidence("wrong_share", share, "ratio", WRONG_SHARE, "load.json")]
     for example in load.examples if load else ():
         if example.kind in KINDS:
@@ -48,7 +47,7 @@ def check(run: Run) -> Finding:
         if failed:
             first = failed[0]
             claim += f"; on the idle server, {first.template} ({first.name}): {first.detail}"
-        elif load and load.examples:
+        elif len(rows) > 1:
             claim += f": {rows[1].value}"
         return finding(
             __name__,

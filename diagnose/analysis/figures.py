@@ -71,7 +71,7 @@ def figures(run: Run) -> Figures:
         max_s=latency.max_s if latency else None,
         cpu_cores=used.server_cores if used else None,
         load_cores=load_cores,
-        idle_cores=used.idle if used else None,
+        idle_cores=_idle(run, used, load_cores) if used else None,
         foreign_cores=_foreign(used, load_cores) if used and load else None,
         sampler_cores=used.sampler_cores if used else None,
         peak_rss_bytes=max(rss) if rss else None,
@@ -89,6 +89,13 @@ def figures(run: Run) -> Figures:
         body_answered_per_s=load.body_answered / seconds if load and seconds else 0.0,
         duration_s=seconds,
     )
+
+
+def _idle(run: Run, used: Usage, load_cores: float) -> float:
+    """Idle cores; where the load shares them, not more than what both left."""
+    if run.manifest.host.cpu_mode != "shared":
+        return used.idle
+    return max(0.0, min(used.idle, len(run.manifest.host.cpus) - used.server_cores - load_cores))
 
 
 def _foreign(used: Usage, load_cores: float) -> float:

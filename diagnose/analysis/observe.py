@@ -85,7 +85,8 @@ def usage(run: Run, phase: str = "window") -> Usage | None:
         threads=_threads(samples),
         server_cores=_process_cpu(samples) / seconds,
         host_busy=busy,
-        idle=idle,
+        # The kernel counts idle time in ticks and misses short bursts of work.
+        idle=max(0.0, min(idle, len(cpus) - _process_cpu(samples) / seconds)),
         sampler_cores=(last.cpu_s - first.cpu_s) / seconds,
         processes=len(last.processes),
         unread_sockets=sum(sockets) / len(sockets) if sockets else None,

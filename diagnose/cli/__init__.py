@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import sys
 
-from diagnose.cli.console import complain
 from diagnose.errors import DiagnoseError
 
 
 def main() -> None:
     """Entry point of `diagnose`."""
-    from diagnose.cli.app import app
-
     try:
-        app()
-    except DiagnoseError as error:
-        complain(error)
-        sys.exit(error.exit_code)
+        # Imported here, so that Ctrl-C while the libraries load ends as quietly as any other.
+        from diagnose.cli.app import app
+        from diagnose.cli.console import complain
+
+        try:
+            app()
+        except DiagnoseError as error:
+            complain(error)
+            sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -14,6 +14,7 @@ from diagnose.cli.options import (
     check_target,
     parse_counts,
     parse_cpu_option,
+    parse_seconds,
     parse_size,
     parse_workers,
 )
@@ -25,7 +26,11 @@ from diagnose.scenario.catalog import find_scenario
 def attach(
     scenario: str = run_command.SCENARIO,
     pid: int = typer.Option(..., "--pid", help="The server's first process."),
-    url: str = typer.Option(..., "--url", help="Where it listens, like http://127.0.0.1:8080."),
+    url: str = typer.Option(
+        ...,
+        "--url",
+        help="Where it listens, like http://127.0.0.1:8080; a path in it is the one to load.",
+    ),
     connections: str | None = run_command.CONNECTIONS,
     duration: float | None = run_command.DURATION,
     pipeline: int | None = run_command.PIPELINE,
@@ -74,7 +79,7 @@ def attach(
         load_cpus=parse_cpu_option(load_cpus),
         load_workers=parse_workers(load_workers),
         memory_limit=parse_size(memory_limit),
-        deadline_s=deadline,
+        deadline_s=parse_seconds(deadline, "--deadline"),
         ready_timeout_s=5.0,
         profile=profile,
         invocation=tuple(sys.argv[1:]),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 from rich.console import Console
 from rich.live import Live as LiveDisplay
 from rich.text import Text
@@ -11,7 +14,16 @@ from diagnose.plain import printable
 from diagnose.recorder import Live
 from diagnose.units import format_bytes, format_rate
 
-results_to = Console(highlight=False, soft_wrap=False)
+
+class _Results(Console):
+    """Standard output; a reader that has gone (`| head`) does not end the work."""
+
+    def on_broken_pipe(self) -> None:
+        """What is left to print goes nowhere; files are still written."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+results_to = _Results(highlight=False, soft_wrap=False)
 errors_to = Console(stderr=True, highlight=False)
 
 
@@ -49,7 +61,8 @@ class Progress:
         """A phase is over."""
         if not self._quiet:
             errors_to.print(
-                Text(printable(f"{name:<9} {seconds:5.1f} s  {said}".rstrip())), soft_wrap=True
+                Text(printable(f"{name:<9} {seconds:5.1f} s  {said}".rstrip())),
+                soft_wrap=not errors_to.is_terminal,
             )
 
     def note(self, text: str) -> None:

@@ -52,6 +52,18 @@ def parse_size(text: str | None) -> int | None:
     return size
 
 
+def parse_seconds(value: float | None, option: str) -> float | None:
+    """A number of seconds or nothing.
+
+    Raises: UsageError.
+    """
+    if value is not None and not 0 < value <= MAX_SECONDS:
+        raise UsageError(
+            f"{option} takes more than 0 and up to {MAX_SECONDS:.0f} seconds, not {value:g}"
+        )
+    return value
+
+
 def parse_workers(value: int | None) -> int | None:
     """A number of load workers or nothing.
 
@@ -82,7 +94,9 @@ def adapt(
     Raises: UsageError.
     """
     if duration is not None and not 0 < duration <= MAX_SECONDS:
-        raise UsageError(f"-d takes up to {MAX_SECONDS:.0f} seconds, not {duration:g}")
+        raise UsageError(
+            f"-d takes more than 0 and up to {MAX_SECONDS:.0f} seconds, not {duration:g}"
+        )
     if warmup is not None and not 0 <= warmup <= MAX_SECONDS:
         raise UsageError(f"--warmup takes 0 to {MAX_SECONDS:.0f} seconds, not {warmup:g}")
     if timeout is not None and not 0 < timeout <= MAX_SECONDS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ def analyzed(directory: Path) -> Analyzed:
 
 def finish(directories: Sequence[Path], as_json: bool) -> int:
     """Analyze runs, write their reports, print the verdicts; the exit status."""
+    # The verdict of an interrupted run is short work: another Ctrl-C must not lose it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     items = [analyzed(directory) for directory in directories]
     for item in items:
         write_findings(Path(item.run.directory), item.findings)

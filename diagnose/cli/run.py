@@ -14,6 +14,7 @@ from diagnose.cli.options import (
     check_target,
     parse_counts,
     parse_cpu_option,
+    parse_seconds,
     parse_size,
     parse_workers,
 )
@@ -112,8 +113,8 @@ def run(
         load_cpus=parse_cpu_option(load_cpus),
         load_workers=parse_workers(load_workers),
         memory_limit=parse_size(memory_limit),
-        deadline_s=deadline,
-        ready_timeout_s=ready_timeout,
+        deadline_s=parse_seconds(deadline, "--deadline"),
+        ready_timeout_s=parse_seconds(ready_timeout, "--ready-timeout") or 30.0,
         profile=profile,
         invocation=tuple(sys.argv[1:]),
     )

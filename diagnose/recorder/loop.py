@@ -30,15 +30,14 @@ class Loop:
 
     @contextmanager
     def signals(self) -> Iterator[None]:
-        """SIGINT, SIGTERM and SIGHUP end the run in order; a second SIGINT does not wait.
+        """SIGINT, SIGTERM and SIGHUP end the run in order; more of them change nothing.
 
-        Raises: Interrupted out of a blocking call, and at the second SIGINT.
+        Raises: Interrupted out of a blocking call.
         """
 
         def handle(number: int, _: FrameType | None) -> None:
-            again = self.interrupted
             self.interrupted = True
-            if self._blocking or (again and number == signal.SIGINT):
+            if self._blocking:
                 raise Interrupted(f"interrupted by {signal.Signals(number).name}")
 
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

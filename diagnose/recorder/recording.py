@@ -9,6 +9,7 @@ that was started here is left running.
 from __future__ import annotations
 
 import os
+import re
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import msgspec
+import psutil
 
 import diagnose
 from diagnose.child import Child
@@ -61,6 +63,8 @@ MEMORY_SHARE = 0.8
 # A runtime is found out by reading the executable: enough processes to know the kinds.
 INSPECTED_PROCESSES = 64
 LIVE_S = 0.25
+WRAPPERS = ("env", "nice", "nohup", "exec")
+SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 
 
 def record(options: RunOptions, observer: Observer) -> Path:
@@ -159,6 +163,8 @@ class _Recording:
         limit = host_room.raise_descriptor_limit(options.connections, workers)
         host_room.check_ports(options.connections)
         port = options.port
+        if options.attach_pid is not None:
+            _check_attached(options.attach_pid, port)
         if options.attach_pid is None:
             if not options.command:
                 raise UsageError("no command: give the server's command behind `--`")
@@ -172,7 +178,7 @@ class _Recording:
         guard = options.memory_limit or int(facts.available_bytes * MEMORY_SHARE)
         self._command = tuple(expand(options.command, port))
         command = tuple(_utf8(word) for word in self._command)
-        name = options.name or (Path(command[0]).name if command else f"pid{options.attach_pid}")
+        name = options.name or _program_name(command) or f"pid{options.attach_pid}"
         created = datetime.now(UTC)
         writer = RunWriter(
             options.output,
@@ -288,21 +294,24 @@ class _Recording:
         launch = self.manifest.launch
         assert self.server is not None
         others = [
-            f"{address}:{port}"
+            (address, port)
             for address, port in ports.listeners(self.server.sample_root, self.server.include_root)
             if port != launch.port or address not in ("0.0.0.0", "::", launch.host)
         ]
         hint = "raise --ready-timeout if it only needs longer"
-        if others:
-            hint = (
-                f"it listens on {', '.join(others)}: pass that port with --port (and --host), or "
-                "let the command take $PORT"
-            )
+        if launch.attached:
+            hint = "is this its address, and does it answer there? (`curl -v`)"
+        elif others:
+            hint = f"it listens on {', '.join(f'{address}:{port}' for address, port in others)}: "
+            if all(port == launch.port for _, port in others):
+                hint += f"pass --host {others[0][0]}"
+            else:
+                hint += f"pass --port {others[0][1]}, or let the command take $PORT"
         return (
             f"the server was not ready after {self.options.ready_timeout_s:.0f} s: "
             f"{template.method} {template.target} on {launch.host}:{launch.port}: {seen.said}; "
             + hint
-            + self._quoted_log()
+            + ("" if launch.attached else self._quoted_log())
         )
 
     def _quoted_log(self) -> str:
@@ -547,6 +556,24 @@ class _Recording:
         if self.sampler is not None:
             self.sampler.close(2.0)
             self.sampler.discard()
+
+
+def _check_attached(pid: int, port: int) -> None:
+    """Raises: UsageError when another process than the one named listens on the port."""
+    if not psutil.pid_exists(pid):
+        return
+    if ports.owns_listener([pid, *descendants(pid)], port) is False:
+        raise UsageError(
+            f"PID {pid} ({psutil.Process(pid).name()}) does not listen on port {port}, nor does a "
+            f"process below it; {ports.holder(port)} does. Its CPU and memory would say nothing "
+            "about the server"
+        )
+
+
+def _program_name(command: tuple[str, ...]) -> str:
+    """What a reader calls the server: the first word that is not `env` or a setting."""
+    words = [word for word in command if word not in WRAPPERS and not SETTING.match(word)]
+    return Path(words[0]).name if words else ""
 
 
 def _utf8(word: str) -> str:

@@ -71,7 +71,8 @@ def figure_rows(item: Analyzed) -> list[tuple[str, str]]:
 
 def _throughput(item: Analyzed) -> str:
     f = item.figures
-    text = f"{format_rate(f['rps'] or 0)} right responses of {f['responses']:,}"
+    text = f"{format_rate(f['rps'] or 0).removesuffix('/s')} right responses/s"
+    text += f" ({f['responses']:,} responses)"
     if item.run.manifest.scenario.has_large_bodies:
         text += (
             f"; bodies answered {format_bytes(f['body_answered_per_s'] or 0)}/s, "
@@ -93,19 +94,20 @@ def headline(item: Analyzed) -> str:
     """The verdict in one line."""
     found = [finding for finding in item.findings if finding.verdict is Verdict.FOUND]
     state = item.run.manifest.state
-    prefix = "" if state == "complete" else f"partial run ({state}): "
+    how = {"running": "it was killed", "interrupted": "interrupted", "failed": "failed"}
+    prefix = "" if state == "complete" else f"partial run ({how.get(state, state)}): "
     invalid = [finding.id for finding in found if finding.kind is Kind.VALIDITY]
     causes = [finding.id for finding in found if finding.kind is Kind.CAUSE]
     symptoms = [finding.id for finding in found if finding.kind is Kind.SYMPTOM]
     if not found:
         return prefix + "nothing found"
     parts = []
-    if invalid:
-        parts.append(f"the measurement is not valid ({', '.join(invalid)})")
     if causes:
         parts.append(f"cause: {', '.join(causes)}")
     if symptoms:
         parts.append(f"symptom: {', '.join(symptoms)}")
+    if invalid:
+        parts.append(f"the measurement is not valid: {', '.join(invalid)}")
     return prefix + "; ".join(parts)
 
 

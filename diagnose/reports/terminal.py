@@ -21,6 +21,9 @@ from diagnose.reports.phrases import (
 )
 
 HOT_FRAMES = 3
+LOG_LINES = 6
+# Findings whose reason the server itself often wrote down.
+LOG_TELLS = {"crashed", "hung", "errors", "connections_missing"}
 
 
 def render(runs: Sequence[Analyzed]) -> RenderableType:
@@ -39,15 +42,16 @@ def _screen(item: Analyzed) -> Group:
     for name, text in _hot(item):
         table.add_row(name, Text(printable(text)))
     parts += [table, Text()]
-    parts.append(Text("VERDICT  " + headline(item), style="bold red" if found else "bold green"))
     for finding in found:
         parts += _found(finding)
     parts += _rest(item)
     for note in item.run.manifest.notes:
         parts.append(Text(printable(f"note: {note}"), style="yellow"))
-    if item.run.manifest.end.when and item.run.manifest.end.log_tail:
+    if {finding.id for finding in found} & LOG_TELLS and item.run.manifest.end.log_tail:
         parts.append(Text("last lines of the server's log:", style="dim"))
-        parts += [Text(printable(f"  | {line}")) for line in item.run.manifest.end.log_tail[-8:]]
+        tail = item.run.manifest.end.log_tail[-LOG_LINES:]
+        parts += [Text(printable(f"  | {line}")) for line in tail]
+    parts.append(Text("VERDICT  " + headline(item), style="bold red" if found else "bold green"))
     parts.append(Text(printable(f"run directory: {item.run.directory}"), style="dim"))
     return Group(*parts)
 
@@ -71,8 +75,11 @@ def _rest(item: Analyzed) -> list[RenderableType]:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column()
-    for finding in unknown:
-        table.add_row(Text(f"unknown {finding.id}", style="yellow"), Text(printable(finding.claim)))
+    for claim in dict.fromkeys(finding.claim for finding in unknown):
+        ids = [finding.id for finding in unknown if finding.claim == claim]
+        name = ids[0] if len(ids) == 1 else f"{len(ids)} findings"
+        shown = claim if len(ids) == 1 else f"{claim} ({', '.join(ids)})"
+        table.add_row(Text(f"unknown {name}", style="yellow"), Text(printable(shown)))
     if clear:
         table.add_row(Text("clear", style="green"), Text(", ".join(clear)))
     return [table]

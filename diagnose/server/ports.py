@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
+from collections.abc import Iterable
+from pathlib import Path
 
 import psutil
 
@@ -51,6 +54,35 @@ def holder(port: int) -> str:
             except psutil.Error:
                 break
     return "another process"
+
+
+def owns_listener(pids: Iterable[int], port: int) -> bool | None:
+    """Whether one of the processes holds a listening socket of the port; None if that is not seen.
+
+    By inode, because a socket that was inherited belongs to several processes.
+    Source: proc(5), /proc/net/tcp: field 2 the local address, 4 the state (0A: listening), 10 the
+    inode.
+    """
+    inodes: set[str] = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            lines = Path(table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            fields = line.split()
+            if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+                inodes.add(f"socket:[{fields[9]}]")
+    looked = False
+    for pid in pids:
+        try:
+            for entry in os.scandir(f"/proc/{pid}/fd"):
+                looked = True
+                if os.readlink(entry.path) in inodes:
+                    return True
+        except OSError:
+            continue
+    return False if looked and inodes else None
 
 
 def listeners(root: int, include_root: bool) -> list[tuple[str, int]]:

@@ -63,9 +63,9 @@ def check(run: Run) -> Finding:
         return unknown(
             __name__,
             KIND,
-            f"{said}; but the heap of {', '.join(runtimes)} keeps garbage: repeat with a small "
-            "heap (-Xmx256m, DOTNET_GCHeapHardLimit): a server that streams passes, one that "
-            "buffers fails",
+            f"{said}; but the heap of {', '.join(runtimes)} keeps garbage: repeat with a heap "
+            "below the bodies in flight (-Xmx, DOTNET_GCHeapHardLimit): a server that streams "
+            "passes, one that buffers fails",
             rows,
         )
     if ratio >= BUFFERED and seen.growth >= MIN_GROWTH:

@@ -24,6 +24,7 @@ NEEDS: tuple[str, ...] = ()
 CLOSED_FOUND = 0.2
 # Servers that recycle connections after 100 requests or more are not meant here.
 CLOSED_CLEAR = 0.015
+MOSTLY_CLOSED = 0.9
 MIN_RESPONSES = 20
 
 
@@ -62,10 +63,21 @@ def check(run: Run) -> Finding:
         )
     if load is None or responses < MIN_RESPONSES:
         return unknown(__name__, KIND, f"fewer than {MIN_RESPONSES} responses", rows)
+    replaced = sum(len(sample.gone) for sample in run.samples_in("window"))
+    if replaced >= 2 and CLOSED_CLEAR < share < MOSTLY_CLOSED:
+        rows.append(Evidence("processes_ended", replaced, "processes", 0, "samples.jsonl"))
+        return unknown(
+            __name__,
+            KIND,
+            f"{load.server_closes} connections were closed over {responses} responses while "
+            f"{replaced} processes ended: workers that are replaced take their connections with "
+            "them (gunicorn --max-requests and the like)",
+            rows,
+        )
     said = f"the server closed {load.server_closes} connections over {load.responses} responses"
     if share >= CLOSED_FOUND:
         how = (
-            "announced with `Connection: close` or HTTP/1.0"
+            "announced (`Connection: close`, HTTP/1.0, or a body that ends with the connection)"
             if load.close_announced >= load.server_closes / 2
             else "without announcing it, so that requests under way are lost"
         )

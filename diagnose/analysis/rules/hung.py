@@ -1,9 +1,10 @@
 """Requests were sent and never answered, although the server had nothing else to do.
 
 After the window no new request is sent, and what is in flight may still be answered. Found when
-requests remain that moved no byte for the scenario's timeout, and nothing else was answered any
-more in the last two seconds: a long queue that is still being worked off is not a hang. Found also
-when requests did stand still for that long in the window, although they were answered in the end.
+requests remain that moved no byte for the scenario's timeout; the claim says whether others were
+still answered meanwhile (then these connections are starved: a server that takes fewer connections
+at a time than there are) or nothing was. Found also when requests stood still for that long in the
+window, although they were answered in the end.
 """
 
 from __future__ import annotations
@@ -50,23 +51,29 @@ def check(run: Run) -> Finding:
         )
     if load.unanswered == 0:
         return finding(__name__, KIND, Verdict.CLEAR, "every request was answered", rows)
-    if load.unanswered_stalled_s >= timeout and not load.drain_progress:
-        whole = load.responses == 0
+    if load.unanswered_stalled_s >= timeout:
+        others = load.responses + load.late_responses
         claim = (
-            f"{load.unanswered} requests were never answered: no byte moved for "
-            f"{load.unanswered_stalled_s:.0f} s"
+            f"{load.unanswered} of {load.connections * run.manifest.scenario.pipeline} requests in "
+            f"flight were never answered: no byte moved for {load.unanswered_stalled_s:.0f} s"
         )
-        if whole:
+        if load.drain_progress:
+            claim += f", while other connections got {others:,} answers: these were not served"
+        elif load.responses == 0:
             claim += ", and none was answered in the whole window"
+        else:
+            claim += f", after {others:,} answers"
         return finding(
             __name__,
             KIND,
             Verdict.FOUND,
             claim,
             rows,
-            "see what the server's threads wait for while it hangs: run it again and take "
-            "`py-spy dump --pid PID`, `jstack PID`, `gdb -p PID` or `kill -QUIT PID` (Go)",
-            explains=1.0 if whole else 0.5,
+            "see the server's log below, and what its threads wait for while it hangs: "
+            "`py-spy dump --pid PID`, `jstack PID`, `gdb -p PID`, `kill -QUIT PID` (Go). "
+            "A server that takes one connection per worker starves the others: more workers or "
+            "threads than connections, or an event loop",
+            explains=1.0 if load.responses == 0 else 0.5,
         )
     return unknown(
         __name__,

@@ -1,8 +1,10 @@
 """The server leaves cores idle while requests wait for it.
 
-Found when the CPUs that the server may use were idle for a fifth or more, although at least two
-requests a core were in flight all the time and the generator had time to spare. It says that more
-was possible, not why: a single thread, a lock, a blocking call or a slow database does that.
+Found when a fifth or more of the CPUs that the server may use was not wanted by it, although at
+least two requests a core were in flight all the time and the generator had time to spare. Not
+wanted is what was idle, or what other programs took while the server's threads did not even wait
+for a core. It says that more was possible, not why: a single thread, a lock, a blocking call or a
+slow database does that.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ MIN_IN_FLIGHT = 2.0
 # From here on a good part of what is in flight are answers that the generator has not read yet.
 LAG_SHARE = 0.5
 MIN_SAMPLES = 10
+# Linux delays an acknowledgment by 40 ms; answers that wait for it measured 43.9 ms (p50).
+PLATEAU_S = (0.038, 0.052)
 
 
 def check(run: Run) -> Finding:
@@ -40,9 +44,12 @@ def check(run: Run) -> Finding:
     ticks = [tick.in_flight for tick in measured_ticks(run) if tick.phase == "window"]
     workers = max(1, len(run.load.workers))
     in_flight = sum(ticks) / len(ticks) * workers if ticks else 0.0
-    share = used.idle / cores
+    unwanted = max(used.idle, cores - max(used.busy, used.server_cores) - _generator(run))
+    share = unwanted / cores
     rows = [
-        Evidence("idle_share", share, "ratio", IDLE_FOUND, "samples.jsonl"),
+        Evidence("unwanted_share", share, "ratio", IDLE_FOUND, "samples.jsonl"),
+        Evidence("idle", used.idle, "cores", None, "samples.jsonl"),
+        Evidence("server_busy", used.busy, "cores", None, "samples.jsonl"),
         Evidence("server_cpu", used.server_cores, "cores", cores, "samples.jsonl"),
         Evidence("in_flight", in_flight, "requests", MIN_IN_FLIGHT * cores, "load.jsonl"),
     ]
@@ -54,7 +61,10 @@ def check(run: Run) -> Finding:
         rows.append(Evidence("lag_to_latency_p50", lag, "ratio", LAG_SHARE, "load.json"))
         why = f"{lag:.0%} of the latency was the generator's own: it may be what was waited for"
         return unknown(__name__, KIND, why, rows)
-    said = f"the server used {used.server_cores:.2f} of {cores} cores, {used.idle:.2f} were idle"
+    said = (
+        f"the server used {used.server_cores:.2f} of {cores} cores and did not want another "
+        f"{unwanted:.2f}"
+    )
     if share >= IDLE_FOUND:
         return finding(
             __name__,
@@ -62,9 +72,34 @@ def check(run: Run) -> Finding:
             Verdict.FOUND,
             f"{said} while {in_flight:.0f} requests were in flight",
             rows,
-            "the causes found beside this say why; if none is, look at what the threads wait for",
+            _next_step(run),
             explains=share,
         )
     if share <= IDLE_CLEAR:
         return finding(__name__, KIND, Verdict.CLEAR, said, rows)
     return unknown(__name__, KIND, f"{said}: between the limits", rows)
+
+
+def _generator(run: Run) -> float:
+    """Cores that the load workers had or waited for, where they share the server's."""
+    if run.load is None or run.manifest.host.cpu_mode != "shared":
+        return 0.0
+    return sum(
+        (worker.cpu_s + worker.run_queue_s) / worker.wall_s
+        for worker in run.load.workers
+        if worker.wall_s > 0
+    )
+
+
+def _next_step(run: Run) -> str:
+    latency = run.load.latency.p50_s if run.load else 0.0
+    if PLATEAU_S[0] <= latency <= PLATEAU_S[1]:
+        return (
+            f"half of the answers take {latency * 1e3:.0f} ms on idle cores: that is how Nagle's "
+            "algorithm against delayed ACK looks; set TCP_NODELAY, or write head and body in one "
+            "call. If it is not that, look at what the threads wait for"
+        )
+    return (
+        "if no cause is found beside this, look at what the threads wait for: a lock, a sleep, a "
+        "backend (py-spy dump, jstack, kill -QUIT for Go; `diagnose findings low_cpu`)"
+    )

@@ -1,7 +1,7 @@
 """Memory grows with the load to a size that ends in the out-of-memory killer.
 
 Found when the memory guard had to stop the server; or when anonymous memory grew by 256 MiB and
-more, and by half of the request body bytes or more that the server held at the time; or when it
+more, and by 60 % of the request body bytes or more that the server held at the time; or when it
 grew by a gigabyte and was still growing at the end. A heap that grows to its limit and stays there
 is not a blow-up; growth in between is unknown, as is that of runtimes whose heap keeps garbage
 (JVM, .NET) and still has room.
@@ -29,7 +29,8 @@ NEEDS: tuple[str, ...] = ()
 # Buffers, pools and heaps of healthy servers under 512 connections stay below this.
 CLEAR_GROWTH = 256 * MIB
 LARGE_GROWTH = GIB
-HELD_SHARE = 0.5
+# As for body_buffered: below this it is not the bodies alone that grow.
+HELD_SHARE = 0.6
 # Bodies that are buffered, copied and kept as garbage measured up to 2.7; more is something else.
 MOST_COPIES = 4.0
 # Growth that would double what it has grown by within a minute.
@@ -61,8 +62,8 @@ def check(run: Run) -> Finding:
             f"the server was stopped at {format_bytes(guard.at_bytes)}, over the limit of "
             f"{format_bytes(guard.limit_bytes)} (--memory-limit)",
             rows,
-            "measure with fewer connections (-c) to see the slope; the causes below say what holds "
-            "the memory",
+            "measure with fewer connections (-c) to see the slope; the causes found beside this "
+            "say what holds the memory",
             explains=1.0,
         )
     assert seen is not None
@@ -81,7 +82,8 @@ def check(run: Run) -> Finding:
             __name__,
             KIND,
             f"{said}: the heap of {', '.join(runtimes)} keeps garbage until it must collect; "
-            "repeat with a small heap (-Xmx256m, DOTNET_GCHeapHardLimit) and see whether it fails",
+            "repeat with a heap below the bodies in flight (-Xmx, DOTNET_GCHeapHardLimit) and see "
+            "whether it fails",
             rows,
         )
     with_bodies = HELD_SHARE * held <= seen.growth <= MOST_COPIES * held
@@ -97,8 +99,8 @@ def check(run: Run) -> Finding:
             Verdict.FOUND,
             said + reason,
             rows,
-            "the causes below say what holds the memory; memory per connection times the "
-            "connections you expect is what the host needs",
+            "the causes found beside this say what holds the memory; memory per connection times "
+            "the connections you expect is what the host needs",
             explains=min(1.0, seen.growth / run.manifest.host.memory_bytes + 0.1),
         )
     return unknown(__name__, KIND, f"{said}, and then stayed: a heap or pool may do that", rows)

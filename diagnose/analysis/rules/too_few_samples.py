@@ -7,14 +7,15 @@ hung: then throughput and percentiles are chance.
 
 from __future__ import annotations
 
-from diagnose.analysis.build import finding
+from diagnose.analysis.build import finding, unknown
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.run import Run
 
 KIND = Kind.VALIDITY
 NEEDS: tuple[str, ...] = ()
 
-MIN_WINDOW_S = 1.0
+# A little less than the shortest window that makes sense, one second: clocks are read a bit late.
+MIN_WINDOW_S = 0.95
 # A share of CPU time over ten samples is known to about a tenth.
 MIN_SAMPLES = 10
 # The rate of 20 events is known to within a quarter (its Poisson deviation is 1/sqrt(20)).
@@ -33,6 +34,8 @@ def check(run: Run) -> Finding:
         Evidence("responses", responses, "responses", MIN_RESPONSES, "load.json"),
     ]
     problem = ""
+    if run.manifest.end.when or run.manifest.guard.tripped:
+        return unknown(__name__, KIND, "the server ended, or was stopped, before the window", rows)
     if seconds < MIN_WINDOW_S:
         problem = f"the measured window lasted {seconds:.1f} s"
     elif samples < MIN_SAMPLES:

@@ -30,8 +30,9 @@ unit: $(READY)
 integration: $(READY)
 	$(BIN)/python -m pytest -q -m integration
 
-# Figures for docs/reference-server.md; needs benchmarks/reference-requirements.txt installed.
+# Figures for the documentation: needs wrk and nginx, and benchmarks/reference-requirements.txt installed.
 bench: $(READY)
+	$(BIN)/python -m benchmarks.load
 	$(BIN)/python -m benchmarks.reference
 
 format: $(READY)

@@ -10,6 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from itertools import pairwise
+from typing import Any
 
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.load import (
@@ -52,6 +55,7 @@ LAUNCH = 100.0
 IDLE = 101.0
 PROBE = 102.0
 CONNECT = 102.5
+WAVE = 102.75
 WARMUP = 103.0
 WINDOW = 104.0
 DRAIN = 109.0
@@ -67,13 +71,19 @@ def flat(value: float) -> Curve:
     return lambda _: value
 
 
+NONE = flat(0)
+HALF = flat(0.5)
+PLAIN_MEMORY = flat(64 * MIB)
+PLAIN_FILES = flat(8 * MIB)
+
+
 def ramp(*points: tuple[float, float]) -> Curve:
     """Straight lines between (time, value) points; the ends reach on."""
 
     def at(t: float) -> float:
         if t <= points[0][0]:
             return points[0][1]
-        for (t0, v0), (t1, v1) in zip(points, points[1:], strict=False):
+        for (t0, v0), (t1, v1) in pairwise(points):
             if t <= t1:
                 return v0 + (v1 - v0) * (t - t0) / (t1 - t0)
         return points[-1][1]
@@ -115,9 +125,9 @@ class Process:
     pid: int = SERVER_PID
     threads: tuple[Thread, ...] = ()
     name: str = "server"
-    anonymous: Curve = flat(64 * MIB)
-    shared: Curve = flat(0)
-    file: Curve = flat(8 * MIB)
+    anonymous: Curve = PLAIN_MEMORY
+    shared: Curve = NONE
+    file: Curve = PLAIN_FILES
     unseen: float = 0.0
     born: float = LAUNCH
     died: float = math.inf
@@ -157,9 +167,9 @@ class Sockets:
     """The queues of the server's port over time."""
 
     established: int = 64
-    unread_sockets: Curve = flat(0.5)
-    unread_bytes: Curve = flat(0)
-    client_unsent_bytes: Curve = flat(0)
+    unread_sockets: Curve = HALF
+    unread_bytes: Curve = NONE
+    client_unsent_bytes: Curve = NONE
 
     def sample(self, t: float) -> SocketSample:
         """The sockets at time t."""
@@ -220,7 +230,9 @@ def make_samples(
         rows.append(
             Sample(
                 t=t,
-                host=HostSample(tuple(1e4 + share * since for share in host_busy), steal * since, 0),
+                host=HostSample(
+                    tuple(1e4 + share * since for share in host_busy), steal * since, 0
+                ),
                 processes=tuple(
                     process.sample(t, number % threads_every == 0) for process in living
                 ),
@@ -238,7 +250,8 @@ def make_samples(
 
 def phase_at(t: float) -> str:
     """The load phase at a moment of the default time line."""
-    return "warmup" if t < WINDOW else "window" if t < DRAIN else "drain"
+    names = ((WARMUP, "wave"), (WINDOW, "warmup"), (DRAIN, "window"), (math.inf, "drain"))
+    return next(name for end, name in names if t < end)
 
 
 def make_ticks(
@@ -247,7 +260,7 @@ def make_ticks(
     rps: float = 1000.0,
     established: int = 64,
     in_flight: float = 64.0,
-    body_in_flight: Curve = flat(0),
+    body_in_flight: Curve = NONE,
     failures_per_s: float = 0.0,
     start: float = WARMUP,
     end: float = COOLDOWN,
@@ -310,7 +323,7 @@ def make_latency(samples: int = 5000) -> Latency:
     return Latency(samples, 0.0021, 0.002, 0.003, 0.004, 0.006, 0.01)
 
 
-def make_load(**changes: object) -> LoadResult:
+def make_load(**changes: Any) -> LoadResult:
     """A window of 5000 right responses in 5 s over 64 connections; any field can be changed."""
     base = LoadResult(
         connections=64,
@@ -343,10 +356,10 @@ def make_load(**changes: object) -> LoadResult:
         started=WINDOW,
         histogram={2000: 5000},
     )
-    return replace(base, **changes)  # type: ignore[arg-type]
+    return replace(base, **changes)
 
 
-def with_failures(failures: Mapping[str, int], **changes: object) -> LoadResult:
+def with_failures(failures: Mapping[str, int], **changes: Any) -> LoadResult:
     """A window with failures, and an example of each kind, as the generator keeps them."""
     examples = tuple(FailureExample(kind, "get", f"what {kind} looked like") for kind in failures)
     return make_load(**{"failures": dict(failures), "examples": examples, **changes})
@@ -358,10 +371,10 @@ GET = RequestTemplate("get", "GET", "/baseline11?a=13&b=42", expect=Expectation(
 UPLOAD = RequestTemplate("upload_20mb", "POST", "/upload", body_length=BODY)
 
 
-def make_scenario(**changes: object) -> Scenario:
+def make_scenario(**changes: Any) -> Scenario:
     """GET requests; any field can be changed."""
     base = Scenario("baseline", "GET requests", "2026-04", (GET,), (64,))
-    return replace(base, **changes)  # type: ignore[arg-type]
+    return replace(base, **changes)
 
 
 UPLOADS = make_scenario(name="upload-20mb", title="20 MiB bodies", templates=(UPLOAD,))
@@ -388,13 +401,14 @@ def make_host(
     )
 
 
-def make_phases(*, profiled: bool = False) -> tuple[PhaseSpan, ...]:
-    """All phases of a whole run on the default time line."""
+def make_phases(*, profiled: bool = False, wave: bool = False) -> tuple[PhaseSpan, ...]:
+    """All phases of a whole run on the default time line; uploads begin with a wave."""
     spans = [
         PhaseSpan("launch", LAUNCH, IDLE),
         PhaseSpan("idle", IDLE, PROBE),
         PhaseSpan("probe", PROBE, CONNECT),
-        PhaseSpan("connect", CONNECT, WARMUP),
+        PhaseSpan("connect", CONNECT, WAVE if wave else WARMUP),
+        *([PhaseSpan("wave", WAVE, WARMUP)] if wave else []),
         PhaseSpan("warmup", WARMUP, WINDOW),
         PhaseSpan("window", WINDOW, DRAIN),
         PhaseSpan("drain", DRAIN, COOLDOWN),
@@ -404,16 +418,16 @@ def make_phases(*, profiled: bool = False) -> tuple[PhaseSpan, ...]:
     return (*spans, PhaseSpan("cooldown", spans[-1].ended or COOLDOWN, END))
 
 
-def make_launch(**changes: object) -> Launch:
+def make_launch(**changes: Any) -> Launch:
     """A server that was launched by a command; any field can be changed."""
     base = Launch(
         ("./my-server", "--port", "8080"), "my-server", SERVER_PID, "127.0.0.1", 8080,
         ready_after_s=0.3, runtimes={5001: "cpython", 5002: "cpython"},
     )  # fmt: skip
-    return replace(base, **changes)  # type: ignore[arg-type]
+    return replace(base, **changes)
 
 
-def make_manifest(**changes: object) -> Manifest:
+def make_manifest(**changes: Any) -> Manifest:
     """`run.json` of a whole, healthy run; any field can be changed."""
     base = Manifest(
         schema=SCHEMA,
@@ -429,20 +443,31 @@ def make_manifest(**changes: object) -> Manifest:
         guard=MemoryGuard(10 * GIB),
         sample_rate_hz=RATE_HZ,
     )
-    return replace(base, **changes)  # type: ignore[arg-type]
+    return replace(base, **changes)
 
 
 _UNSET = object()
+
+
+@cache
+def _plain_samples() -> tuple[Sample, ...]:
+    """Rows are frozen: most runs share these."""
+    return make_samples()
+
+
+@cache
+def _plain_ticks() -> tuple[LoadTick, ...]:
+    return make_ticks()
 
 
 def make_run(
     *,
     samples: Sequence[Sample] | None = None,
     ticks: Sequence[LoadTick] | None = None,
-    load: LoadResult | None | object = _UNSET,
+    load: LoadResult | object | None = _UNSET,
     profiles: Sequence[Profile] = (),
     directory: str = "runs/20260401-120000-my-server-baseline-c64",
-    **manifest: object,
+    **manifest: Any,
 ) -> Run:
     """A whole run; other arguments are fields of its manifest. load=None: no result."""
     result = make_load() if load is _UNSET else load
@@ -450,16 +475,16 @@ def make_run(
     return Run(
         directory=directory,
         manifest=make_manifest(**manifest),
-        samples=make_samples() if samples is None else tuple(samples),
-        ticks=make_ticks() if ticks is None else tuple(ticks),
+        samples=_plain_samples() if samples is None else tuple(samples),
+        ticks=_plain_ticks() if ticks is None else tuple(ticks),
         load=result,
         profiles=tuple(profiles),
     )
 
 
-def empty_run(**manifest: object) -> Run:
+def empty_run(**manifest: Any) -> Run:
     """A run that was killed before anything was measured."""
-    changes: dict[str, object] = {"state": "running", "phases": (), "probes": (), **manifest}
+    changes: dict[str, Any] = {"state": "running", "phases": (), "probes": (), **manifest}
     return make_run(samples=(), ticks=(), load=None, **changes)
 
 
@@ -473,14 +498,13 @@ def upload_run(
     queued: float = 0.0,
     load: LoadResult | None = None,
     memory_curve: Curve | None = None,
-    **manifest: object,
+    **manifest: Any,
 ) -> Run:
     """20 MiB uploads. in_flight: most body bytes sent and not answered, `queued` of them still in
     the kernels; growth: of anonymous memory over `baseline`; after: what is held in the end."""
     curve = memory_curve or under_load(baseline, baseline + growth, after)
-    processes = (
-        Process(SERVER_PID, (Thread(SERVER_PID, 0.95), Thread(SERVER_PID + 1, 0.95)), anonymous=curve),
-    )  # fmt: skip
+    threads = (Thread(SERVER_PID, 0.95), Thread(SERVER_PID + 1, 0.95))
+    processes = (Process(SERVER_PID, threads, anonymous=curve),)
     sockets = Sockets(
         connections,
         unread_bytes=under_load(0, queued / 2, 0),
@@ -514,7 +538,7 @@ def make_finding(
     name: str = "single_threaded",
     verdict: Verdict = Verdict.FOUND,
     kind: Kind = Kind.CAUSE,
-    **changes: object,
+    **changes: Any,
 ) -> Finding:
     """A finding with one row of evidence; any field can be changed."""
     found = verdict is Verdict.FOUND
@@ -527,7 +551,7 @@ def make_finding(
         next_step="start one worker per core" if found else "",
         explains=0.5 if found else 0.0,
     )
-    return replace(base, **changes)  # type: ignore[arg-type]
+    return replace(base, **changes)
 
 
 def ended(status: int | None, when: str = "window", *log: str) -> ServerEnd:
@@ -535,4 +559,6 @@ def ended(status: int | None, when: str = "window", *log: str) -> ServerEnd:
     return ServerEnd(status, when, WINDOW + 1, tuple(log))
 
 
-__all__ = [name for name in globals() if not name.startswith("_")]
+def evidence_of(finding: Finding) -> dict[str, float | int | str]:
+    """The figures behind a verdict by name (the first of each name)."""
+    return {row.metric: row.value for row in reversed(finding.evidence)}

@@ -13,8 +13,8 @@ class Figures:
     """Rates per second, times in seconds, memory in bytes, CPU in cores.
 
     None is what was not measured. rps: right 2xx responses. memory_*: anonymous and shared memory
-    of the tree; peak_rss, up to the end of the
-    measured load, includes file pages. foreign_cores: other programs on the host.
+    of the tree; peak_rss, up to the end of the measured load, includes file pages. foreign_cores:
+    other programs on the host.
     """
 
     rps: float

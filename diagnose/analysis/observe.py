@@ -35,8 +35,8 @@ class Usage:
     """A stretch of samples in cores. threads: busiest first. host_busy: per core of the host.
 
     server_cores: CPU time of the tree by process totals, ended threads included. idle: unused
-    cores among those that the server may run on. foreign: cores used by neither server, load,
-    sampler: other programs.
+    cores among those that the server may run on. stolen: cores that the hypervisor gave to others.
+    unread_sockets: the mean number of connections with bytes that the server had not read.
     """
 
     seconds: float
@@ -47,6 +47,7 @@ class Usage:
     host_busy: tuple[float, ...]
     idle: float
     sampler_cores: float
+    stolen: float
     processes: int
     unread_sockets: float | None
 
@@ -65,15 +66,17 @@ def usage(run: Run, phase: str = "window") -> Usage | None:
     seconds = last.t - first.t
     if seconds <= 0:
         return None
+    # A core that was offline at either end has no figure of its own.
     busy = tuple(
-        (after - before) / seconds
+        (after - before) / seconds if before >= 0 and after >= 0 else 0.0
         for before, after in zip(first.host.busy_s, last.host.busy_s, strict=False)
     )
     cpus = run.manifest.host.server_cpus
     # Time that the hypervisor gave to others was not there to be used.
-    stolen = (last.host.steal_s - first.host.steal_s) / seconds / max(1, len(busy))
+    stolen = (last.host.steal_s - first.host.steal_s) / seconds
+    stolen_each = stolen / max(1, len(busy))
     idle = sum(
-        max(0.0, 1.0 - busy[cpu] - stolen)
+        max(0.0, 1.0 - busy[cpu] - stolen_each)
         for cpu in cpus
         if cpu < len(busy) and first.host.busy_s[cpu] >= 0 and last.host.busy_s[cpu] >= 0
     )
@@ -88,6 +91,7 @@ def usage(run: Run, phase: str = "window") -> Usage | None:
         # The kernel counts idle time in ticks and misses short bursts of work.
         idle=max(0.0, min(idle, len(cpus) - _process_cpu(samples) / seconds)),
         sampler_cores=(last.cpu_s - first.cpu_s) / seconds,
+        stolen=stolen,
         processes=len(last.processes),
         unread_sockets=sum(sockets) / len(sockets) if sockets else None,
     )
@@ -157,12 +161,17 @@ def _threads(samples: Sequence[Sample]) -> tuple[ThreadUse, ...]:
             process=process,
             name=end.name,
             # A number that was given to another thread meanwhile counts from zero again.
-            running=max(0.0, end.run_s - start.run_s) / seconds,
-            waiting=max(0.0, end.wait_s - start.wait_s) / seconds,
+            running=_since(start.run_s, end.run_s) / seconds,
+            waiting=_since(start.wait_s, end.wait_s) / seconds,
         )
         for (pid, tid), (process, start, end) in seen.items()
     ]
     return tuple(sorted(uses, key=lambda use: -use.busy))
+
+
+def _since(start: float, end: float) -> float:
+    """The growth of a counter; one that went back began again from zero."""
+    return end - start if end >= start else end
 
 
 @dataclass(frozen=True, slots=True)

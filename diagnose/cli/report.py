@@ -34,7 +34,9 @@ def report(
         try:
             write_findings(Path(item.run.directory), item.findings)
         except OSError as error:
-            errors_to.print(f"findings not stored in {item.run.directory}: {error.strerror}")
+            errors_to.print(
+                f"findings not stored in {item.run.directory}: {error.strerror}", markup=False
+            )
     if form == "json":
         sys.stdout.write(json_report.render(items) + "\n")
     elif form == "markdown":

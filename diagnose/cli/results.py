@@ -29,17 +29,29 @@ def analyzed(directory: Path) -> Analyzed:
 def finish(directories: Sequence[Path], as_json: bool) -> int:
     """Analyze runs, write their reports, print the verdicts; the exit status."""
     # The verdict of an interrupted run is short work: another Ctrl-C must not lose it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return _finish(directories, as_json)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _finish(directories: Sequence[Path], as_json: bool) -> int:
     items = [analyzed(directory) for directory in directories]
-    for item in items:
-        write_findings(Path(item.run.directory), item.findings)
     if as_json:
         sys.stdout.write(json_report.render(items) + "\n")
         sys.stdout.flush()
     else:
         results_to.print(terminal.render(items))
     for item in items:
-        path = write_report(Path(item.run.directory), markdown.files(item))[0]
+        try:
+            write_findings(Path(item.run.directory), item.findings)
+            path = write_report(Path(item.run.directory), markdown.files(item))[0]
+        except OSError as error:
+            errors_to.print(
+                f"report not stored in {item.run.directory}: {error.strerror}", markup=False
+            )
+            continue
         if not as_json:
             results_to.print(f"report: {path}", soft_wrap=True, markup=False)
     for item in items:

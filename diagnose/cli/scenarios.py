@@ -33,7 +33,7 @@ def scenarios(
         table.add_column(title)
     for scenario in chosen:
         table.add_row(
-            scenario.name,
+            Text(scenario.name),
             ", ".join(map(str, scenario.connections)),
             str(scenario.pipeline),
             str(scenario.requests_per_connection or "-"),

@@ -64,4 +64,4 @@ def collect(out: Path, said: str) -> Collected:
 
 def _counts(folded: str) -> list[int]:
     counts = (line.rpartition(" ")[2] for line in folded.splitlines())
-    return [int(count) for count in counts if count.isdigit()]
+    return [int(count) for count in counts if count.isdecimal()]

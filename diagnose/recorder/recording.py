@@ -178,7 +178,7 @@ class _Recording:
         guard = options.memory_limit or int(facts.available_bytes * MEMORY_SHARE)
         self._command = tuple(expand(options.command, port))
         command = tuple(_utf8(word) for word in self._command)
-        name = options.name or _program_name(command) or f"pid{options.attach_pid}"
+        name = _utf8(options.name) or _program_name(command) or f"pid{options.attach_pid}"
         created = datetime.now(UTC)
         writer = RunWriter(
             options.output,

@@ -150,7 +150,10 @@ def _cpu(run: Run, origin: float) -> Figure:
     for core in range(len(run.samples[0].host.busy_s)):
         if len(run.samples[0].host.busy_s) > 16 and core not in run.manifest.host.server_cpus[:16]:
             continue
-        if any(len(sample.host.busy_s) <= core for sample in run.samples):
+        if any(
+            len(sample.host.busy_s) <= core or sample.host.busy_s[core] < 0
+            for sample in run.samples
+        ):
             continue
         at, rates = _rate(times, [sample.host.busy_s[core] for sample in run.samples])
         top.plot(at, rates, label=f"core {core}", linewidth=1.2)

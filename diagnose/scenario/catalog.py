@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from importlib import resources
 from pathlib import Path
 
@@ -62,4 +63,4 @@ def read_scenario(path: Path) -> Scenario:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read the scenario {path}: {error}") from error
-    return parse_scenario(text, path.stem)
+    return parse_scenario(text, os.fsencode(path.stem).decode(errors="replace"))

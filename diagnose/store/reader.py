@@ -100,6 +100,6 @@ def parse_folded(text: str) -> tuple[tuple[tuple[str, ...], int], ...]:
     stacks: list[tuple[tuple[str, ...], int]] = []
     for line in text.splitlines():
         frames, _, count = line.rpartition(" ")
-        if frames and count.isdigit():
+        if frames and count.isdecimal():
             stacks.append((tuple(frames.split(";")), int(count)))
     return tuple(stacks)

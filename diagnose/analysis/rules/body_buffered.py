@@ -51,7 +51,7 @@ def check(run: Run) -> Finding:
     )
     if outside := unseen(run, usage(run)):
         return unknown(__name__, KIND, outside, rows)
-    if run.manifest.launch.attached and seen.baseline >= held:
+    if run.manifest.launch.attached and seen.baseline >= held and ratio < BUFFERED:
         why = (
             f"the server held {format_bytes(seen.baseline)} before the load: what it takes for "
             "bodies may be there already; launch it fresh with `diagnose run`"

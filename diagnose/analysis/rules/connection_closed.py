@@ -1,11 +1,12 @@
 """The server closes the connection after a response instead of keeping it for the next request.
 
-Found when the server ended more than one connection for every five responses, without being asked;
+Found when the server ended one connection or more for every five responses, without being asked;
 found also when, on the idle server, the right answer to one of the templates closed the connection
 (under load such a template dies out, because a reopened connection takes the next one). Each
 request then pays for a new connection; benchmarks count it as a reconnect and nobody notices.
 `Connection: close` and HTTP/1.0 responses announce it; a close without an announcement also makes
-the next request fail.
+the next request fail. Unknown where worker processes were replaced meanwhile: their connections end
+with them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ NEEDS: tuple[str, ...] = ()
 CLOSED_FOUND = 0.2
 # Servers that recycle connections after 100 requests or more are not meant here.
 CLOSED_CLEAR = 0.015
+# Above this every response closes, whatever else happens to the workers.
 MOSTLY_CLOSED = 0.9
 MIN_RESPONSES = 20
 

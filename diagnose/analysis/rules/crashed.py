@@ -1,9 +1,9 @@
 """The server, or one of its processes, ended under load.
 
 Found when the first process ended without being stopped by diagnose; its exit status or signal and
-the last lines of its log are the evidence. Found also when a process that was there before the
-load disappeared while requests on its connections broke off; without broken requests (a worker
-that is recycled in order) that is not a crash.
+the last lines of its log are the evidence. Found also when processes that were there before the
+load disappeared while requests broke off, at least three and more than there were processes; with
+hardly any (workers that are recycled in order) that is not a crash.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def check(run: Run) -> Finding:
         return unknown(__name__, KIND, "the server was not sampled before the load")
     rows = [
         Evidence("processes_lost", len(lost), "processes", 0, "samples.jsonl"),
-        Evidence("broken_requests", broken, "requests", 0, "load.json"),
+        Evidence("broken_requests", broken, "requests", MIN_BROKEN, "load.json"),
     ]
     if lost and broken >= MIN_BROKEN and broken > len(lost):
         names = ", ".join(f"{before[pid]} (PID {pid})" for pid in lost[:3])
@@ -80,6 +80,8 @@ def check(run: Run) -> Finding:
             _next_step(None),
             explains=1.0,
         )
+    if lost and run.load is None:
+        return unknown(__name__, KIND, f"{len(lost)} processes ended before the window", rows)
     said = "no process ended under load"
     if lost:
         said = f"{len(lost)} processes ended in order, with {broken} requests broken off"

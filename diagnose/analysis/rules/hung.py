@@ -38,12 +38,13 @@ def check(run: Run) -> Finding:
     if run.manifest.end.when or load.interrupted:
         return unknown(__name__, KIND, "the run ended before requests had their time", rows)
     share = timeouts / max(1, load.responses + timeouts)
-    if load.unanswered == 0 and timeouts >= MIN_TIMEOUTS and share >= TIMEOUT_SHARE:
+    stalled = load.unanswered > 0 and load.unanswered_stalled_s >= timeout
+    if not stalled and timeouts >= MIN_TIMEOUTS and share >= TIMEOUT_SHARE:
         return finding(
             __name__,
             KIND,
             Verdict.FOUND,
-            f"{timeouts} requests moved no byte for over {timeout:g} s before they were answered",
+            f"{timeouts} requests moved no byte for over {timeout:g} s before they ended",
             rows,
             "see what the server's threads wait for meanwhile; a handler that is meant to take so "
             "long needs a larger --timeout",

@@ -44,7 +44,9 @@ def check(run: Run) -> Finding:
     ticks = [tick.in_flight for tick in measured_ticks(run) if tick.phase == "window"]
     workers = max(1, len(run.load.workers))
     in_flight = sum(ticks) / len(ticks) * workers if ticks else 0.0
-    unwanted = max(used.idle, cores - max(used.busy, used.server_cores) - _generator(run))
+    unwanted = max(
+        used.idle, cores - max(used.busy, used.server_cores) - _generator(run) - used.stolen
+    )
     share = unwanted / cores
     rows = [
         Evidence("unwanted_share", share, "ratio", IDLE_FOUND, "samples.jsonl"),

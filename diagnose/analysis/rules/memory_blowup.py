@@ -1,7 +1,7 @@
 """Memory grows with the load to a size that ends in the out-of-memory killer.
 
 Found when the memory guard had to stop the server; or when anonymous memory grew by 256 MiB and
-more, and by 60 % of the request body bytes or more that the server held at the time; or when it
+more, and by 0.6 to 4 times the request body bytes that the server held at the time; or when it
 grew by a gigabyte and was still growing at the end. A heap that grows to its limit and stays there
 is not a blow-up; growth in between is unknown, as is that of runtimes whose heap keeps garbage
 (JVM, .NET) and still has room.

@@ -1,0 +1,1 @@
+"""One test module a rule: found, clear and unknown, with both sides of every threshold."""

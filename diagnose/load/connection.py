@@ -87,7 +87,8 @@ class Connection:
     """One connection: its socket and where it is in its requests.
 
     sent: when the oldest unanswered request was due; queue: (due, count) of pipelined requests.
-    offset: bytes of the body sent, -1 when no body is under way.
+    offset: bytes of the body sent, -1 when no body is under way. partial: a response has begun to
+    arrive and is not complete.
     """
 
     __slots__ = (
@@ -102,6 +103,7 @@ class Connection:
         "offset",
         "opened",
         "parser",
+        "partial",
         "pending",
         "queue",
         "sent",
@@ -126,6 +128,7 @@ class Connection:
     def clear(self, now: float) -> None:
         """As just before connecting."""
         self.parser = ResponseParser()
+        self.partial = False
         self.queue: deque[tuple[float, int]] = deque()
         self.in_flight = 0
         self.served = 0

@@ -39,6 +39,7 @@ KNOWN_LIMIT = 4096
 # JSON bodies that are parsed and compared: the first few of each template, then one in so many.
 CHECK_FIRST = 16
 CHECK_SHARE = 64
+MIN_LAG_SOCKETS = 2
 SCAN_S = 0.25
 STALLED_S = 1.0
 RETRY_S = 0.05
@@ -70,7 +71,9 @@ class Engine:
             Connection(index, index % len(self.states), self.states[index % len(self.states)])
             for index in range(plan.first, plan.total_connections, plan.step)
         ]
-        for connection in self.connections[: plan.lag_sockets]:
+        # Reading with a time stamp costs more: a sixteenth of the connections is enough to know.
+        timed = min(plan.lag_sockets, max(MIN_LAG_SOCKETS, len(self.connections) // 16))
+        for connection in self.connections[:timed]:
             connection.lag = True
         self._retry: list[tuple[float, Connection]] = []
         self._control: Callable[[], bool] | None = None
@@ -263,7 +266,7 @@ class Engine:
                     or count > connection.in_flight
                     or (limit and (deep or connection.served + count >= limit))
                     or connection.offset >= 0
-                    or not connection.parser.idle
+                    or connection.partial
                     or not self._sending
                 ):
                     self._received(connection, data, now)
@@ -570,6 +573,7 @@ class Engine:
         try:
             recognized = self._recognized(connection, state, data)
             responses = connection.parser.feed(data) if recognized is None else [recognized]
+            connection.partial = not connection.parser.idle
         except FramingError as error:
             self._bad_framing(connection, str(error), now)
             return

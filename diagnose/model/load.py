@@ -31,7 +31,8 @@ class Failure(StrEnum):
 class LoadPlan:
     """The work of one load worker: it owns connections `first`, `first + step`, ... below `total`.
 
-    Times are seconds; the clock starts when the worker is told to go.
+    Times are seconds; the clock starts when the worker is told to go. lag_sockets: the most
+    connections whose responses are timed from the kernel's receipt on.
     """
 
     address: str

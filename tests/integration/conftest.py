@@ -70,6 +70,15 @@ class Outcome:
         """Ids of what was found."""
         return {item["id"] for item in self.run["findings"] if item["verdict"] == "found"}
 
+    @property
+    def blamed(self) -> set[str]:
+        """Ids of causes and symptoms that were found: what is said about the server."""
+        return {
+            item["id"]
+            for item in self.run["findings"]
+            if item["verdict"] == "found" and item["kind"] != "validity"
+        }
+
     def finding(self, name: str) -> dict[str, Any]:
         """One finding."""
         (only,) = [item for item in self.run["findings"] if item["id"] == name]

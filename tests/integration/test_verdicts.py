@@ -16,8 +16,9 @@ pytestmark = pytest.mark.integration
 
 def test_reference_server_is_healthy(diagnose: Diagnose) -> None:
     outcome = diagnose.run("baseline", reference(), "-c", "64", "-d", "2")
-    assert outcome.found == set(), outcome.run["findings"]
-    assert outcome.status == 0
+    # A busy machine may spoil the measurement; it never makes a healthy server guilty.
+    assert outcome.blamed == set(), outcome.run["findings"]
+    assert outcome.status == (4 if outcome.found else 0)
     figures = outcome.run["figures"]
     assert figures["responses"] > 100
     assert figures["errors"] == 0
@@ -45,7 +46,7 @@ def test_run_directory_holds_the_whole_run(diagnose: Diagnose) -> None:
     moved = diagnose.home / "elsewhere"
     shutil.move(directory, moved)
     again = diagnose("report", str(moved), "--format", "json")
-    assert again.status == 0
+    assert again.status == 0, again.stderr
     assert again.run["figures"] == outcome.run["figures"]
     assert again.found == outcome.found
 
@@ -96,8 +97,9 @@ http {{ access_log off; default_type text/plain; keepalive_requests 100000000;
     )
     command = f"sed s/PORT/$PORT/ {config} > {config}.used && exec {nginx} -c {config}.used"
     outcome = diagnose.run("pipelined", ["sh", "-c", command], "-c", "64", "-d", "2", "-p", "4")
-    assert outcome.found == set(), outcome.run["findings"]
-    assert outcome.status == 0
+    # A busy machine may spoil the measurement; it never makes a healthy server guilty.
+    assert outcome.blamed == set(), outcome.run["findings"]
+    assert outcome.status == (4 if outcome.found else 0)
     manifest = json.loads((diagnose.directory() / "run.json").read_text())
     assert "nginx" in manifest["launch"]["runtimes"].values()
 
@@ -116,7 +118,7 @@ def test_node_with_one_process_uses_one_core(diagnose: Diagnose, tmp_path: Path)
 """
     )
     outcome = diagnose.run("baseline", [node, str(script)], "-c", "64", "-d", "2.5")
-    assert outcome.found - {"low_cpu"} == {"single_threaded"}, outcome.run["findings"]
+    assert outcome.blamed - {"low_cpu"} == {"single_threaded"}, outcome.run["findings"]
     manifest = json.loads((diagnose.directory() / "run.json").read_text())
     assert set(manifest["launch"]["runtimes"].values()) == {"node"}
 

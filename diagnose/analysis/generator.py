@@ -9,6 +9,11 @@ from diagnose.model.run import Run
 MIN_LAG_SAMPLES = 100
 
 
+# From here on a good part of what is in flight are answers that the generator has not read yet:
+# what the server could do is not seen, although the generator is not the limit alone.
+LATE_SHARE = 0.5
+
+
 def lag_share(worker: WorkerCost) -> float | None:
     """The share of the median latency that passed between the kernel's receipt of a response and
     the worker's reading it; None with too few timed responses."""

@@ -562,6 +562,11 @@ def _check_attached(pid: int, port: int) -> None:
     """Raises: UsageError when another process than the one named listens on the port."""
     if not psutil.pid_exists(pid):
         return
+    if os.getpid() in (pid, *descendants(pid)):
+        raise UsageError(
+            f"PID {pid} ({psutil.Process(pid).name()}) is the process that started diagnose, or "
+            "one above it: name the server's own first process"
+        )
     if ports.owns_listener([pid, *descendants(pid)], port) is False:
         raise UsageError(
             f"PID {pid} ({psutil.Process(pid).name()}) does not listen on port {port}, nor does a "

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from diagnose.model.finding import Finding, Verdict
 from diagnose.model.report import Analyzed
 from diagnose.reports.charts import pictures
-from diagnose.reports.phrases import figure_rows, headline, setting
+from diagnose.reports.phrases import caveats, figure_rows, headline, setting
 from diagnose.units import format_value
 
 FILE = "report.md"
@@ -40,7 +40,7 @@ def _section(item: Analyzed, images: Sequence[str]) -> str:
         lines += _found(finding)
     lines += ["## Figures", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {_plain(text)} |" for name, text in figure_rows(item)]
-    lines.append("")
+    lines += ["", *(f"Note: {_plain(note)}.\n" for note in caveats(item))]
     for name in images:
         lines += [f"![{name.removesuffix('.png').replace('-', ' ')}]({name})", ""]
     lines += _profiles(item)

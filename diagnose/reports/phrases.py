@@ -64,7 +64,8 @@ def figure_rows(item: Analyzed) -> list[tuple[str, str]]:
         kinds = sorted(load.failures.items(), key=lambda entry: -entry[1])
         failed += " (" + ", ".join(f"{kind.replace('_', ' ')} {n:,}" for kind, n in kinds) + ")"
     if f["unanswered"]:
-        failed += f", {f['unanswered']:,} never answered"
+        cut = item.run.manifest.state == "interrupted"
+        failed += f", {f['unanswered']:,} " + ("in flight at the end" if cut else "not answered")
     rows.append(("failures", failed))
     return rows
 
@@ -88,6 +89,23 @@ def _latency(item: Analyzed) -> str:
     names = (("p50", "p50_s"), ("p90", "p90_s"), ("p99", "p99_s"), ("p99.9", "p999_s"))
     parts = [f"{name} {format_seconds(f[key] or 0)}" for name, key in names]
     return ", ".join([*parts, f"max {format_seconds(f['max_s'] or 0)}"])
+
+
+# Where other programs take more than this, a run says less about the server than it seems.
+FOREIGN_CORES = 0.3
+
+
+def caveats(item: Analyzed) -> list[str]:
+    """What a reader must know before quoting the figures."""
+    notes = list(item.run.manifest.notes)
+    foreign = item.figures["foreign_cores"]
+    if foreign is not None and foreign > FOREIGN_CORES:
+        notes.insert(
+            0,
+            f"other programs used {foreign:.2f} cores meanwhile: on a quiet machine throughput and "
+            "latency may be better",
+        )
+    return notes
 
 
 def headline(item: Analyzed) -> str:

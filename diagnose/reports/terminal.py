@@ -13,6 +13,7 @@ from diagnose.model.finding import Finding, Verdict
 from diagnose.model.report import Analyzed
 from diagnose.plain import printable
 from diagnose.reports.phrases import (
+    caveats,
     evidence_line,
     figure_rows,
     headline,
@@ -45,7 +46,7 @@ def _screen(item: Analyzed) -> Group:
     for finding in found:
         parts += _found(finding)
     parts += _rest(item)
-    for note in item.run.manifest.notes:
+    for note in caveats(item):
         parts.append(Text(printable(f"note: {note}"), style="yellow"))
     if {finding.id for finding in found} & LOG_TELLS and item.run.manifest.end.log_tail:
         parts.append(Text("last lines of the server's log:", style="dim"))

@@ -46,6 +46,13 @@ class _ScenarioTable(msgspec.Struct, forbid_unknown_fields=True):
     timeout_s: float = 10.0
 
 
+_KNOWN = (
+    f"Known: {', '.join(_ScenarioTable.__struct_fields__)}; "
+    f"in [[request]]: {', '.join(_RequestTable.__struct_fields__)}; "
+    f"in expect: {', '.join(_ExpectTable.__struct_fields__)}"
+)
+
+
 def parse_scenario(text: str, name: str) -> Scenario:
     """The scenario that a TOML text describes.
 
@@ -57,7 +64,8 @@ def parse_scenario(text: str, name: str) -> Scenario:
         table: dict[str, Any] = tomllib.loads(text)
         parsed = msgspec.convert(table, _ScenarioTable)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"scenario {name!r} is not valid: {error}") from error
+        hint = f" {_KNOWN}" if "unknown field" in str(error) else ""
+        raise UsageError(f"scenario {name!r} is not valid: {error}.{hint}") from error
     for what, wrong in (
         ("connections must name at least one positive count", not parsed.connections),
         ("connections must be positive", any(count < 1 for count in parsed.connections)),

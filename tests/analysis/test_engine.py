@@ -220,7 +220,7 @@ class TestHoldingBack:
         ("changes", "reason"),
         [
             pytest.param(
-                {"load": make_load(workers=(make_worker(lag_share=0.9),))},
+                {"load": make_load(workers=(make_worker(asleep=0.01, lag_share=None),))},
                 "client_saturated",
                 id="client_saturated",
             ),

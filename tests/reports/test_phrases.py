@@ -124,7 +124,7 @@ class TestFigureRows:
         load = with_failures({"refused": 2, "closed_before_response": 1500}, unanswered=3)
         rows = dict(figure_rows(analyzed(make_run(load=load))))
         assert rows["failures"] == (
-            "1,502 (closed before response 1,500, refused 2), 3 never answered"
+            "1,502 (closed before response 1,500, refused 2), 3 not answered"
         )
 
     def test_bandwidth_is_shown_for_large_bodies_only(self) -> None:

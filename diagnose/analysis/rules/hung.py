@@ -56,7 +56,8 @@ def check(run: Run) -> Finding:
         others = load.responses + load.late_responses
         claim = (
             f"{load.unanswered} of {load.connections * run.manifest.scenario.pipeline} requests in "
-            f"flight were never answered: no byte moved for {load.unanswered_stalled_s:.0f} s"
+            f"flight were still not answered {load.drain_s:.0f} s after the window: no byte moved "
+            f"for up to {load.unanswered_stalled_s:.0f} s"
         )
         if load.drain_progress:
             claim += f", while other connections got {others:,} answers: these were not served"

@@ -10,8 +10,8 @@ slow database does that.
 from __future__ import annotations
 
 from diagnose.analysis.build import finding, unknown
-from diagnose.analysis.generator import worst_lag_share
-from diagnose.analysis.observe import measured_ticks, unseen, usage
+from diagnose.analysis.generator import LATE_SHARE, worst_lag_share
+from diagnose.analysis.observe import Usage, measured_ticks, unseen, usage
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.run import Run
 
@@ -24,9 +24,9 @@ IDLE_FOUND = 0.2
 IDLE_CLEAR = 0.12
 # With fewer requests in flight than this for each core, cores idle for want of work.
 MIN_IN_FLIGHT = 2.0
-# From here on a good part of what is in flight are answers that the generator has not read yet.
-LAG_SHARE = 0.5
 MIN_SAMPLES = 10
+# A thread that is busy for more of the time has no room left.
+AT_LIMIT = 0.9
 # Linux delays an acknowledgment by 40 ms; answers that wait for it measured 43.9 ms (p50).
 PLATEAU_S = (0.038, 0.052)
 
@@ -59,8 +59,8 @@ def check(run: Run) -> Finding:
         why = f"{in_flight:.1f} requests in flight cannot keep {cores} cores busy"
         return unknown(__name__, KIND, why, rows)
     lag = worst_lag_share(run)
-    if lag > LAG_SHARE:
-        rows.append(Evidence("lag_to_latency_p50", lag, "ratio", LAG_SHARE, "load.json"))
+    if lag > LATE_SHARE:
+        rows.append(Evidence("lag_to_latency_p50", lag, "ratio", LATE_SHARE, "load.json"))
         why = f"{lag:.0%} of the latency was the generator's own: it may be what was waited for"
         return unknown(__name__, KIND, why, rows)
     said = (
@@ -74,7 +74,7 @@ def check(run: Run) -> Finding:
             Verdict.FOUND,
             f"{said} while {in_flight:.0f} requests were in flight",
             rows,
-            _next_step(run),
+            _next_step(run, used),
             explains=share,
         )
     if share <= IDLE_CLEAR:
@@ -93,7 +93,13 @@ def _generator(run: Run) -> float:
     )
 
 
-def _next_step(run: Run) -> str:
+def _next_step(run: Run, used: Usage) -> str:
+    if used.threads and used.threads[0].busy > AT_LIMIT:
+        top = used.threads[0]
+        return (
+            f"thread {top.name!r} of {top.process} was at its limit ({top.busy:.0%}): what only it "
+            "can do holds the rest back; see single_threaded, and its frames in the profile"
+        )
     latency = run.load.latency.p50_s if run.load else 0.0
     if PLATEAU_S[0] <= latency <= PLATEAU_S[1]:
         return (

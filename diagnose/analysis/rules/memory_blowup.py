@@ -88,6 +88,8 @@ def check(run: Run) -> Finding:
         )
     with_bodies = HELD_SHARE * held <= seen.growth <= MOST_COPIES * held
     if with_bodies or _growing(seen):
+        per_response = seen.growth / max(1, run.load.responses if run.load else 0)
+        rows.append(Evidence("growth_per_response", per_response, "bytes", None, "load.json"))
         reason = (
             f", as the {format_bytes(held)} of request bodies that it held"
             if with_bodies and not runtimes
@@ -99,8 +101,7 @@ def check(run: Run) -> Finding:
             Verdict.FOUND,
             said + reason,
             rows,
-            "the causes found beside this say what holds the memory; memory per connection times "
-            "the connections you expect is what the host needs",
+            _next_step(with_bodies),
             explains=min(1.0, seen.growth / run.manifest.host.memory_bytes + 0.1),
         )
     return unknown(__name__, KIND, f"{said}, and then stayed: a heap or pool may do that", rows)
@@ -109,3 +110,16 @@ def check(run: Run) -> Finding:
 def _growing(seen: MemoryView) -> bool:
     """By a gigabyte so far, and still at a rate that would double it within a minute."""
     return seen.growth >= LARGE_GROWTH and seen.window_slope * DOUBLING_S > seen.growth
+
+
+def _next_step(with_bodies: bool) -> str:
+    if with_bodies:
+        return (
+            "the causes found beside this say what holds the memory; memory per connection times "
+            "the connections you expect is what the host needs"
+        )
+    return (
+        "load the same process again (`diagnose attach`, twice): memory that grows each time is a "
+        "leak; take a heap profile (memray, node --heapsnapshot-signal, go tool pprof, jcmd "
+        "GC.class_histogram)"
+    )

@@ -4,13 +4,15 @@ Found when one thread of the whole process tree is busy (running, or waiting for
 90 % of the window while all the others together are busy less than 20 %, and the server may use
 two cores or more. Counting the wait makes it hold on shared machines, where a serial server and a
 starved one use the same CPU time. Unknown when sibling worker processes idle beside the busy one
-(the connections are not spread), and when helper threads, such as a garbage collector's, work
+(the connections are not spread), when most of the latency was the generator's own, and when helper
+threads, such as a garbage collector's, work
 beside a thread that is at its limit.
 """
 
 from __future__ import annotations
 
 from diagnose.analysis.build import finding, unknown
+from diagnose.analysis.generator import LATE_SHARE, worst_lag_share
 from diagnose.analysis.observe import unseen, usage
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.run import Run
@@ -59,6 +61,16 @@ def check(run: Run) -> Finding:
     if run.manifest.connections < 2:
         return unknown(__name__, KIND, "one connection gives no second thread work", rows)
     who = f"thread {top.name!r} of {top.process} (PID {top.pid})"
+    lag = worst_lag_share(run)
+    if top.busy > TOP_BUSY and lag > LATE_SHARE:
+        rows.append(Evidence("lag_to_latency_p50", lag, "ratio", LATE_SHARE, "load.json"))
+        return unknown(
+            __name__,
+            KIND,
+            f"{who} was busy or waiting for a core {top.busy:.0%} of the time, but {lag:.0%} of "
+            "the latency was the generator's own: a second thread might have had no core",
+            rows,
+        )
     siblings = _idle_siblings(run, top.pid)
     if top.busy > TOP_BUSY and rest < REST_BUSY and siblings:
         rows.append(Evidence("idle_siblings", siblings, "processes", 0, "samples.jsonl"))

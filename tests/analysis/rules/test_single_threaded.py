@@ -205,7 +205,18 @@ def test_held_back_when_the_generator_was_the_limit() -> None:
     )
     (answer,) = [row for row in analyze(run) if row.id == "single_threaded"]
     assert answer.verdict is Verdict.UNKNOWN
-    assert "client_saturated" in answer.claim
+    assert "95% of the latency was the generator's own" in answer.claim
+
+
+@pytest.mark.parametrize(
+    ("lag_share", "verdict"),
+    [pytest.param(0.5, Verdict.FOUND, id="half"), pytest.param(0.51, Verdict.UNKNOWN, id="more")],
+)
+def test_unknown_when_most_of_the_latency_was_the_generators(
+    lag_share: float, verdict: Verdict
+) -> None:
+    load = make_load(workers=(make_worker(lag_share=lag_share),))
+    assert check(make_run(samples=make_samples(one_thread()), load=load)).verdict is verdict
 
 
 def test_work_of_threads_that_end_between_samples_counts_as_others() -> None:

@@ -50,9 +50,9 @@ async def _serve(entry: Entry, listener: socket.socket) -> None:
 class Acceptor:
     """Takes all connections that wait, whenever there are some.
 
-    The loop's own server takes one connection each time around (libuv, since 1.46). With hundreds
-    of busy connections a turn lasts milliseconds, so that clients which open connections all the
-    time wait in the accept queue for up to a second.
+    The loop's own server takes one connection each time around (strace shows it). With hundreds of
+    busy connections a turn lasts milliseconds, so that clients which open connections all the time
+    wait in the accept queue for tenths of a second.
     """
 
     def __init__(

@@ -82,8 +82,8 @@ def run(
 ) -> None:
     """Launch a server, wait until it answers, load it, sample it, and say what is wrong.
 
-    Exit status: 0 nothing found, 1 a finding, 2 usage, 3 the server failed to start or died,
-    4 the measurement is not valid, 130 interrupted.
+    Exit status: 0 nothing found, 1 a cause or symptom was found, 2 usage, 3 the server failed to
+    start or died, 4 the measurement is not valid and nothing else was found, 130 interrupted.
     """
     if not command:
         raise UsageError(

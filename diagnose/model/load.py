@@ -32,7 +32,10 @@ class LoadPlan:
     """The work of one load worker: it owns connections `first`, `first + step`, ... below `total`.
 
     Times are seconds; the clock starts when the worker is told to go. lag_sockets: the most
-    connections whose responses are timed from the kernel's receipt on.
+    connections whose responses are timed from the kernel's receipt on. sources: local addresses
+    that connections are opened from, `per_source` from each, in turn (empty: the kernel chooses).
+    trial_s: load before the warm-up by which the pool decides whether one more worker is needed.
+    spin_probe: a worker that looks like the limit proves or refutes it by working more on purpose.
     """
 
     address: str
@@ -49,6 +52,10 @@ class LoadPlan:
     connect_batch: int = 64
     tick_s: float = 0.05
     lag_sockets: int = 16
+    sources: tuple[str, ...] = ()
+    per_source: int = 0
+    trial_s: float = 0.0
+    spin_probe: bool = True
 
 
 class LoadTick(msgspec.Struct, frozen=True, array_like=True):
@@ -100,6 +107,12 @@ class WorkerCost:
     blocked_s: asleep in epoll_wait, that is, with nothing to do. run_queue_s: ready to run and
     waiting for a core. lag_p50_s: time from the kernel's receipt of a response to our reading it,
     over `lag_samples` responses on a few sockets; None without samples.
+    spin_slowdown: the share of throughput that was lost when the worker spun `spin_s` for each
+    response; None when it was not tried.
+    tcp_busy_s, tcp_rwnd_limited_s, tcp_sndbuf_limited_s: summed over the connections of an upload,
+    the time with data to send, and of it the time that the receiver's window or our own send
+    buffer held it up. Source: Linux, tcp_info (include/uapi/linux/tcp.h).
+    external: a driver's process: only wall and CPU time are known.
     """
 
     worker: int
@@ -112,6 +125,12 @@ class WorkerCost:
     lag_p50_s: float | None = None
     lag_p99_s: float | None = None
     latency_p50_s: float | None = None
+    spin_slowdown: float | None = None
+    spin_s: float = 0.0
+    tcp_busy_s: float = 0.0
+    tcp_rwnd_limited_s: float = 0.0
+    tcp_sndbuf_limited_s: float = 0.0
+    external: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +156,12 @@ class FailureExample:
 class LoadResult:
     """The measured window, all workers merged.
 
-    responses: complete responses inside the window, right or wrong. ok: those with the status
-    and body that were expected. status_classes: counts by first digit of the status.
+    generator: `diagnose`, or the name of the driver; a driver's `caveats` say what it did not do
+    as the scenario wants, or does not tell (its counters are then 0).
+    responses: complete responses inside the window, right or wrong. ok: 2xx responses with the
+    body that was expected. tolerated: other right answers (a 404 that was asked for), and
+    whatever came for requests that may get any answer. status_classes: counts by first digit of
+    the status.
     opens: connections opened inside the window after the first ones. server_closes: connections
     that the server ended after a response without being asked; close_announced: of these, with
     `Connection: close` or HTTP/1.0. unanswered_at_close: pipelined requests behind a response
@@ -149,6 +172,11 @@ class LoadResult:
     drain_s: how long the drain took; drain_progress: a worker with unanswered requests still got
     answers in its last 2 s; drain_failures: requests of the window that failed while draining.
     bodies_checked: responses whose body was compared with what the contract says.
+    rate: requests due per second in an open loop, 0 in a closed one; overdue: requests that were
+    due in the window and not sent at its end because every connection was busy.
+    first_byte: from the moment a request was due to the first byte of its response,
+    body_sent_latency: to the last byte of a streamed request body; without samples where nothing
+    was long enough.
     """
 
     connections: int
@@ -183,6 +211,13 @@ class LoadResult:
     interrupted: bool = False
     started: float = 0.0
     histogram: dict[int, int] = field(default_factory=dict)
+    generator: str = "diagnose"
+    caveats: tuple[str, ...] = ()
+    tolerated: int = 0
+    rate: float = 0.0
+    overdue: int = 0
+    first_byte: Latency = field(default_factory=Latency)
+    body_sent_latency: Latency = field(default_factory=Latency)
 
     @property
     def failed(self) -> int:

@@ -120,8 +120,12 @@ class TestScenario:
     )
     def test_large_bodies_start_at_64_kib(self, length: int, large: bool) -> None:
         template = RequestTemplate("a", "POST", "/", body_length=length)
+        assert make_scenario(templates=(template, template)).has_large_bodies is large
+
+    def test_a_large_body_among_small_requests_does_not_dominate(self) -> None:
+        template = RequestTemplate("a", "POST", "/", body_length=1 << 20)
         small = RequestTemplate("b", "GET", "/")
-        assert make_scenario(templates=(small, template)).has_large_bodies is large
+        assert not make_scenario(templates=(small, template)).has_large_bodies
 
 
 class TestProfile:

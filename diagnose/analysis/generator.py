@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from diagnose.model.load import WorkerCost
 from diagnose.model.run import Run
+from diagnose.model.scenario import Scenario
 
 # A median of fewer timed responses is not one.
 MIN_LAG_SAMPLES = 100
@@ -31,3 +32,14 @@ def worst_lag_share(run: Run) -> float:
     """The largest lag share of all workers; 0 where it was not measured."""
     workers = run.load.workers if run.load else ()
     return max((lag_share(worker) or 0.0 for worker in workers), default=0.0)
+
+
+def bounded_load(scenario: Scenario, overdue: int) -> str:
+    """Why the generator asked for less than the server may be able to do; '' when it did not."""
+    if scenario.rate and not overdue:
+        return f"{scenario.rate:g} requests/s were asked for, and kept up with"
+    if scenario.send_rate:
+        return "the client sends slowly on purpose"
+    if scenario.read_rate:
+        return "the client reads slowly on purpose"
+    return ""

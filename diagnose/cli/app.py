@@ -8,7 +8,7 @@ import typer
 from rich.logging import RichHandler
 
 import diagnose
-from diagnose.cli import attach, demo, findings, reference, report, run, scenarios
+from diagnose.cli import attach, demo, doctor, findings, reference, report, run, scenarios
 from diagnose.cli.console import errors_to
 
 app = typer.Typer(
@@ -51,5 +51,6 @@ app.command("attach")(attach.attach)
 app.command("report")(report.report)
 app.command("scenarios")(scenarios.scenarios)
 app.command("findings")(findings.findings)
+app.command("doctor")(doctor.doctor)
 app.command("reference")(reference.reference)
 app.command("demo")(demo.demo)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ from diagnose.cli import run as run_command
 from diagnose.cli.options import (
     adapt,
     check_target,
+    chosen_scenario,
     parse_counts,
     parse_cpu_option,
     parse_seconds,
@@ -20,7 +22,6 @@ from diagnose.cli.options import (
 )
 from diagnose.errors import UsageError
 from diagnose.recorder import RunOptions
-from diagnose.scenario.catalog import find_scenario
 
 
 def attach(
@@ -46,6 +47,12 @@ def attach(
     memory_limit: str | None = run_command.MEMORY_LIMIT,
     deadline: float | None = run_command.DEADLINE,
     profile: str = run_command.PROFILE,
+    driver: str = run_command.DRIVER,
+    raw: str | None = run_command.RAW,
+    rate: float | None = run_command.RATE,
+    ramp: float | None = run_command.RAMP,
+    send_rate: str | None = run_command.SEND_RATE,
+    read_rate: str | None = run_command.READ_RATE,
     allow_remote: bool = run_command.ALLOW_REMOTE,
 ) -> None:
     """Load and sample a server that already runs; it is left running.
@@ -54,20 +61,26 @@ def attach(
     """
     parts = urlsplit(url if "//" in url else f"http://{url}")
     try:
-        port = parts.port or 80
+        port = parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError as error:
         raise UsageError(f"--url {url}: {error}") from error
-    if parts.scheme != "http" or not parts.hostname:
-        raise UsageError(f"--url takes http://ADDRESS:PORT, not {url!r}")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(f"--url takes http://ADDRESS:PORT or https://ADDRESS:PORT, not {url!r}")
     chosen = adapt(
-        find_scenario(scenario),
+        chosen_scenario(scenario, raw),
         duration=duration,
         warmup=warmup,
         pipeline=pipeline,
         requests=requests,
         timeout=timeout,
         path=path or (parts.path if parts.path not in ("", "/") else None),
+        rate=rate,
+        ramp=ramp,
+        send_rate=send_rate,
+        read_rate=read_rate,
     )
+    if parts.scheme == "https":
+        chosen = replace(chosen, tls=True)
     base = RunOptions(
         scenario=chosen,
         connections=1,
@@ -82,6 +95,7 @@ def attach(
         deadline_s=parse_seconds(deadline, "--deadline"),
         ready_timeout_s=5.0,
         profile=profile,
+        driver=driver,
         invocation=tuple(sys.argv[1:]),
     )
     run_command.record_all(base, parse_counts(connections, chosen), as_json)

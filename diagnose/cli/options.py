@@ -8,14 +8,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from diagnose.errors import UsageError
-from diagnose.load.requests import INLINE_BODY
-from diagnose.model.scenario import Scenario
+from diagnose.model.scenario import INLINE_BODY, Protocol, Scenario
+from diagnose.scenario.catalog import find_scenario, shipped
+from diagnose.scenario.profile_string import apply, endpoint, is_profile_string
+from diagnose.scenario.raw_file import raw_scenario
 from diagnose.server.host import parse_cpus
 
 _SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*([KMGT]?)(i?B)?$", re.IGNORECASE)
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 MAX_CONNECTIONS = 60_000
 MAX_SECONDS = 3600.0
+MAX_RATE = 1e7
 
 
 def parse_counts(text: str | None, scenario: Scenario) -> list[int]:
@@ -88,6 +91,10 @@ def adapt(
     requests: int | None = None,
     timeout: float | None = None,
     path: str | None = None,
+    rate: float | None = None,
+    ramp: float | None = None,
+    send_rate: str | None = None,
+    read_rate: str | None = None,
 ) -> Scenario:
     """The scenario with the user's own figures.
 
@@ -103,6 +110,10 @@ def adapt(
         raise UsageError(f"--timeout takes up to {MAX_SECONDS:.0f} seconds, not {timeout:g}")
     if pipeline is not None and not 1 <= pipeline <= 1024:
         raise UsageError(f"-p takes 1 to 1024 requests, not {pipeline}")
+    if rate is not None and not 0 < rate <= MAX_RATE:
+        raise UsageError(f"--rate takes up to {MAX_RATE:,.0f} requests per second, not {rate:g}")
+    if ramp is not None and not 0 <= ramp <= MAX_SECONDS:
+        raise UsageError(f"--ramp takes 0 to {MAX_SECONDS:.0f} seconds, not {ramp:g}")
     generated = any(template.body_length > INLINE_BODY for template in scenario.templates)
     if pipeline is not None and pipeline > 1 and generated:
         raise UsageError(f"-p {pipeline}: uploads are not pipelined; use -p 1 with {scenario.name}")
@@ -123,7 +134,46 @@ def adapt(
         requests_per_connection=requests
         if requests is not None
         else scenario.requests_per_connection,
+        rate=rate if rate is not None else scenario.rate,
+        ramp_s=ramp if ramp is not None else scenario.ramp_s,
+        send_rate=parse_size(send_rate) or scenario.send_rate,
+        read_rate=parse_size(read_rate) or scenario.read_rate,
     )
+
+
+def names_scenario(word: str) -> bool:
+    """The word means a scenario: by name, as a file, or as a profile string."""
+    bare = {name.partition("@")[0] for name in shipped()}
+    return is_profile_string(word) or word.endswith(".toml") or word.partition("@")[0] in bare
+
+
+def chosen_scenario(name: str, raw: str | None) -> Scenario:
+    """The scenario of a name, a file, or a profile string; with --raw its requests are replaced,
+    or there is no other.
+
+    Raises: UsageError.
+    """
+    arena = name if is_profile_string(name) else ""
+    if not name and raw is None:
+        raise UsageError(
+            "no scenario: name one (`diagnose scenarios` lists them), give a profile string like "
+            "'1|10||512,4096|', or raw templates with --raw"
+        )
+    templates = None if raw is None else raw_scenario(raw)
+    if arena:
+        scenario = apply(arena, templates or find_scenario(endpoint(arena)))
+    elif name:
+        scenario = find_scenario(name)
+    else:
+        assert templates is not None
+        return templates
+    if templates is None:
+        return scenario
+    if scenario.protocol is not Protocol.HTTP:
+        raise UsageError(
+            f"--raw holds HTTP/1.1 requests, and {scenario.name} speaks another protocol"
+        )
+    return replace(scenario, templates=templates.templates, title=templates.title)
 
 
 def check_target(host: str, allow_remote: bool) -> str:

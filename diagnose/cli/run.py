@@ -12,6 +12,8 @@ from diagnose.cli.console import Progress
 from diagnose.cli.options import (
     adapt,
     check_target,
+    chosen_scenario,
+    names_scenario,
     parse_counts,
     parse_cpu_option,
     parse_seconds,
@@ -21,10 +23,13 @@ from diagnose.cli.options import (
 from diagnose.cli.results import finish
 from diagnose.errors import UsageError
 from diagnose.recorder import RunOptions, record
-from diagnose.scenario.catalog import find_scenario
 from diagnose.store.reader import read_run
 
-SCENARIO = typer.Argument(help="A scenario's name (`diagnose scenarios`) or a .toml file.")
+SCENARIO = typer.Argument(
+    "",
+    help="A scenario's name (`diagnose scenarios`), a .toml file, or a profile string of the "
+    "benchmark like '1|10||512,4096|'.",
+)
 CONNECTIONS = typer.Option(
     None, "-c", "--connections", help="Connections; several counts with commas: one run each."
 )
@@ -49,6 +54,22 @@ MEMORY_LIMIT = typer.Option(
 )
 DEADLINE = typer.Option(None, "--deadline", help="End the run after so many seconds.")
 PROFILE = typer.Option("auto", "--profile", help="auto, none, or a profiler's name.")
+DRIVER = typer.Option(
+    "", "--driver", help="Load with wrk, h2load, gcannon or oha instead of the embedded engine."
+)
+RAW = typer.Option(
+    None, "--raw", help="Raw request templates: files with commas between, or a directory."
+)
+RATE = typer.Option(
+    None, "--rate", help="Requests due per second, whatever the server does (open loop)."
+)
+RAMP = typer.Option(None, "--ramp", help="Open the connections evenly over so many seconds.")
+SEND_RATE = typer.Option(
+    None, "--send-rate", help="Bytes per second sent on each connection, like 64K: slow senders."
+)
+READ_RATE = typer.Option(
+    None, "--read-rate", help="Bytes per second read on each connection: slow readers."
+)
 ALLOW_REMOTE = typer.Option(False, "--allow-remote", help="Load an address that is not loopback.")
 
 
@@ -61,7 +82,9 @@ def run(
     duration: float | None = DURATION,
     pipeline: int | None = PIPELINE,
     requests: int | None = REQUESTS,
-    port: int = typer.Option(8080, "--port", help="The server's port; 0 takes a free one."),
+    port: int | None = typer.Option(
+        None, "--port", help="The server's port (the scenario's); 0 takes a free one."
+    ),
     host: str = typer.Option("127.0.0.1", "--host", help="The server's address."),
     name: str = NAME,
     output: Path = OUTPUT,
@@ -78,6 +101,12 @@ def run(
         30.0, "--ready-timeout", help="Seconds until the server must answer."
     ),
     profile: str = PROFILE,
+    driver: str = DRIVER,
+    raw: str | None = RAW,
+    rate: float | None = RATE,
+    ramp: float | None = RAMP,
+    send_rate: str | None = SEND_RATE,
+    read_rate: str | None = READ_RATE,
     allow_remote: bool = ALLOW_REMOTE,
 ) -> None:
     """Launch a server, wait until it answers, load it, sample it, and say what is wrong.
@@ -85,28 +114,36 @@ def run(
     Exit status: 0 nothing found, 1 a cause or symptom was found, 2 usage, 3 the server failed to
     start or died, 4 the measurement is not valid and nothing else was found, 130 interrupted.
     """
-    if not command:
+    words = list(command or ())
+    if raw is not None and scenario and not names_scenario(scenario):
+        # `run --raw get.raw -- CMD`: the first word behind `--` was taken for the scenario.
+        scenario, words = "", [scenario, *words]
+    if not words:
         raise UsageError(
             "no command: write the server's command behind `--`, for example "
-            f"`diagnose run {scenario} -- ./my-server --port '$PORT'`"
+            f"`diagnose run {scenario or 'baseline'} -- ./my-server --port '$PORT'`"
         )
-    if not 0 <= port <= 65535:
+    if port is not None and not 0 <= port <= 65535:
         raise UsageError(f"--port takes 0 to 65535, not {port}")
     chosen = adapt(
-        find_scenario(scenario),
+        chosen_scenario(scenario, raw),
         duration=duration,
         warmup=warmup,
         pipeline=pipeline,
         requests=requests,
         timeout=timeout,
         path=path,
+        rate=rate,
+        ramp=ramp,
+        send_rate=send_rate,
+        read_rate=read_rate,
     )
     base = RunOptions(
         scenario=chosen,
         connections=1,
-        command=tuple(command),
+        command=tuple(words),
         host=check_target(host, allow_remote),
-        port=port,
+        port=chosen.port if port is None else port,
         name=name,
         output=output,
         server_cpus=parse_cpu_option(server_cpus),
@@ -116,6 +153,7 @@ def run(
         deadline_s=parse_seconds(deadline, "--deadline"),
         ready_timeout_s=parse_seconds(ready_timeout, "--ready-timeout") or 30.0,
         profile=profile,
+        driver=driver,
         invocation=tuple(sys.argv[1:]),
     )
     record_all(base, parse_counts(connections, chosen), as_json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 
 import msgspec
 import typer
@@ -10,19 +11,31 @@ from rich.table import Table
 from rich.text import Text
 
 from diagnose.cli.console import results_to
-from diagnose.load.requests import prepare
-from diagnose.model.scenario import RequestTemplate
+from diagnose.cli.options import check_names
+from diagnose.errors import UsageError
+from diagnose.load.connection import SharedBody
+from diagnose.load.requests import prepare_for
+from diagnose.model.scenario import Answer, Protocol, RequestTemplate, Scenario, Sending
 from diagnose.scenario.catalog import find_scenario, shipped
 from diagnose.units import format_bytes
 
 AUTHORITY = "127.0.0.1:8080"
+# A request beyond this is not read but counted.
+SHOWN = 1024
 
 
 def scenarios(
     name: str | None = typer.Argument(None, help="One scenario: its requests."),
     as_json: bool = typer.Option(False, "--json", help="Print as JSON."),
+    raw: bool = typer.Option(
+        False, "--raw", help="The exact bytes of one scenario's requests, and nothing else."
+    ),
+    template: str | None = typer.Option(None, "--request", help="With --raw: only this request."),
 ) -> None:
     """List the scenarios, or show the requests of one."""
+    if raw or template is not None:
+        _write_raw(name, template)
+        return
     chosen = [find_scenario(name)] if name else list(shipped().values())
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(chosen), indent=2).decode() + "\n")
@@ -41,23 +54,102 @@ def scenarios(
         )
     results_to.print(table)
     if name:
-        for template in chosen[0].templates:
-            results_to.print(_shown(template))
+        scenario = chosen[0]
+        counts = Counter(template.name for template in scenario.templates)
+        for request in dict.fromkeys(scenario.templates):
+            results_to.print(_shown(scenario, request, counts[request.name]))
+        said = _unusual(scenario)
+        if said:
+            results_to.print(Text(f"\n{said}", style="dim"))
 
 
-def _shown(template: RequestTemplate) -> Text:
-    request = prepare(template, AUTHORITY)
-    text = Text(f"\n{template.name}\n", style="bold")
-    for line in request.head.decode("latin-1").splitlines():
-        text.append(f"  {line}\n", style="default")
+def _write_raw(name: str | None, wanted: str | None) -> None:
+    if name is None:
+        raise UsageError("--raw shows one scenario: `diagnose scenarios NAME --raw`")
+    scenario = find_scenario(name)
+    if scenario.protocol is Protocol.H2:
+        raise UsageError(f"{name}: the bytes of HTTP/2 are the driver's; there is nothing to show")
+    templates = dict.fromkeys(scenario.templates)
+    check_names([wanted] if wanted else [], [each.name for each in templates], "request")
+    for template in templates:
+        if wanted not in (None, template.name):
+            continue
+        request = prepare_for(scenario, template, AUTHORITY)
+        sys.stdout.buffer.write(request.opening + request.head)
+        if request.payload is not None:
+            body = SharedBody(request.payload)
+            try:
+                position = 0
+                while position < body.wire_length:
+                    data = body.read(position, 1 << 20)
+                    sys.stdout.buffer.write(data)
+                    position += len(data)
+            finally:
+                body.close()
+    sys.stdout.buffer.flush()
+
+
+def _unusual(scenario: Scenario) -> str:
+    """What a scenario does beside sending its requests as fast as answers come."""
+    parts = [f"port {scenario.port}"] if scenario.port != 8080 else []
+    if scenario.tls:
+        parts.append("TLS")
+    if scenario.server_cores:
+        parts.append(f"the server gets {scenario.server_cores} CPUs")
+    if scenario.rate:
+        parts.append(f"{scenario.rate:g} requests/s, whatever the server does")
+    if scenario.ramp_s:
+        parts.append(f"connections opened over {scenario.ramp_s:g} s")
+    for name, rate in (("sends", scenario.send_rate), ("reads", scenario.read_rate)):
+        if rate:
+            parts.append(f"{name} {format_bytes(rate)}/s on each connection")
+    return ", ".join(parts)
+
+
+def _printable(data: bytes) -> str:
+    return "".join(chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}" for byte in data)
+
+
+def _shown(scenario: Scenario, template: RequestTemplate, count: int) -> Text:
+    request = prepare_for(scenario, template, AUTHORITY)
+    times = f" ({count} times in the rotation)" if count > 1 else ""
+    text = Text(f"\n{template.name}{times}\n", style="bold")
+    for line in (request.opening or request.head)[:SHOWN].split(b"\r\n"):
+        text.append(f"  {_printable(line)}\n", style="default")
+    if request.opening:
+        text.append(f"  then messages: {template.body!r}\n", style="default")
+        return text.append("  expects each message back", style="dim")
+    if len(request.head) > SHOWN:
+        text.append(f"  (and {len(request.head) - SHOWN} bytes)\n", style="dim")
     if request.payload:
         text.append(f"  ({format_bytes(template.payload_length)} of body)\n", style="dim")
+    if template.sending is not Sending.WHOLE:
+        text.append(f"  (only the {template.sending.value} is sent)\n", style="dim")
+    return text.append(f"  expects {_expected(template)}", style="dim")
+
+
+def _expected(template: RequestTemplate) -> str:
     expect = template.expect
+    if expect.answer is Answer.ANY:
+        return "any answer, or none"
     wanted = [f"status {list(expect.status) or '2xx'}"]
     if expect.content_type:
         wanted.append(f"Content-Type {expect.content_type}")
     if expect.body is not None:
         wanted.append(f"body {expect.body!r}")
-    if expect.items is not None:
-        wanted.append(f"{expect.items} items with total = price * quantity * {expect.multiplier}")
-    return text.append(f"  expects {', '.join(wanted)}", style="dim")
+    if expect.sum:
+        wanted.append("the sum of the integers in query and body")
+    if expect.items is not None or expect.min_items is not None:
+        count = expect.items if expect.items is not None else f"at least {expect.min_items}"
+        wanted.append(f"{count} items with total = price * quantity * {expect.multiplier}")
+    if expect.rows is not None:
+        wanted.append(f"at most {expect.rows} database rows")
+    if expect.price is not None:
+        wanted.append(f"prices {expect.price[0]:g} to {expect.price[1]:g}")
+    if expect.encoding is not None:
+        wanted.append(f"Content-Encoding {' or '.join(expect.encoding) or 'none'}")
+    if expect.max_wire_bytes is not None:
+        wanted.append(f"at most {expect.max_wire_bytes} bytes on the wire")
+    if expect.same:
+        wanted.append("the same body each time")
+    return ", ".join(wanted)

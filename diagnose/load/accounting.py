@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import select
+import socket
 import struct
 import time
 from dataclasses import dataclass
@@ -44,3 +46,29 @@ def receipt_time(ancillary: list[tuple[int, int, bytes]]) -> float | None:
             seconds, nanoseconds = _TIMESPEC.unpack(data[: _TIMESPEC.size])
             return float(seconds) + float(nanoseconds) / 1e9
     return None
+
+
+# Where in struct tcp_info the microseconds are that a connection had data to send, and of them was
+# held up by the receiver's window and by our own send buffer.
+# Source: Linux, include/uapi/linux/tcp.h.
+_BUSY_AT, _RWND_AT, _SNDBUF_AT = 168, 176, 184
+
+
+def send_times(sock: socket.SocketType) -> tuple[float, float, float] | None:
+    """Seconds busy, limited by the receiver's window, limited by the send buffer, since the
+    connection was opened; None where the kernel does not tell."""
+    try:
+        data = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+    except OSError:
+        return None
+    if len(data) < _SNDBUF_AT + 8:
+        return None
+    busy, rwnd, sndbuf = (
+        int.from_bytes(data[at : at + 8], "little") / 1e6 for at in (_BUSY_AT, _RWND_AT, _SNDBUF_AT)
+    )
+    return busy, rwnd, sndbuf
+
+
+def ready_within(epoll: select.epoll, seconds: float) -> None:
+    """Wait at most so long: select takes microseconds where epoll rounds up to milliseconds."""
+    select.select([epoll], (), (), seconds)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import struct
 from collections import deque
 
+from diagnose.load.check import compares_body, looks_into_body
 from diagnose.load.histogram import Histogram
 from diagnose.load.http1 import Head, ResponseParser
 from diagnose.load.requests import Payload, PreparedRequest
-from diagnose.model.scenario import RequestTemplate
+from diagnose.load.websocket import FrameParser
+from diagnose.model.scenario import Answer, RequestTemplate
 
-_LINGER_RESET = struct.pack("ii", 1, 0)
+LINGER_RESET = struct.pack("ii", 1, 0)
+# Shared and never written to: a connection that the fast path must leave alone recognizes nothing.
+NOTHING: dict[bytes, int] = {}
 
 
 class SharedBody:
@@ -34,17 +39,25 @@ class SharedBody:
         self.wire_length = payload.wire_length
         self.body_length = payload.body_length
 
+    def _at(self, offset: int, limit: int) -> tuple[int, int]:
+        """Where in the file the byte at `offset` of the wire form is, and how many follow it."""
+        if offset >= self._length:
+            return self._tail_at + offset - self._length, min(limit, self.wire_length - offset)
+        start = offset % self._period
+        return start, min(limit, self._period - start, self._length - offset)
+
     def send(self, sock_fd: int, offset: int, limit: int) -> int:
         """Send from `offset` of the wire form; the number of bytes that the kernel took.
 
         Raises: BlockingIOError, OSError of the socket.
         """
-        if offset >= self._length:
-            start = self._tail_at + offset - self._length
-            return os.sendfile(sock_fd, self.fd, start, min(limit, self.wire_length - offset))
-        start = offset % self._period
-        count = min(limit, self._period - start, self._length - offset)
+        start, count = self._at(offset, limit)
         return os.sendfile(sock_fd, self.fd, start, count)
+
+    def read(self, offset: int, limit: int) -> bytes:
+        """Up to `limit` bytes from `offset` of the wire form, for what cannot send from a file."""
+        start, count = self._at(offset, limit)
+        return os.pread(self.fd, count, start)
 
     def close(self) -> None:
         """Give the memory back."""
@@ -52,25 +65,54 @@ class SharedBody:
 
 
 class TemplateState:
-    """A template with its bytes, what was recognized so far as a right answer, and its figures."""
+    """A template with its bytes, what was recognized so far as a right answer, and its figures.
+
+    latencies, first_bytes, body_sents: seconds, since the last tick. weight: 1 where an answer is
+    required, 0 where anything may come back.
+    """
 
     __slots__ = (
+        "answer",
+        "any",
         "body",
+        "body_sent",
+        "body_sents",
+        "compares",
+        "deep_check",
+        "expected",
         "failures",
+        "first",
+        "first_byte",
+        "first_bytes",
         "good",
         "heads",
         "histogram",
         "latencies",
+        "opening",
+        "prepared",
         "recognized",
         "request",
         "responses",
         "template",
+        "varies",
+        "weight",
     )
 
     def __init__(self, template: RequestTemplate, prepared: PreparedRequest) -> None:
         self.template = template
+        self.prepared = prepared
         self.request = prepared.head
+        self.opening = prepared.opening
+        self.expected = prepared.expected
+        self.varies = prepared.varies
+        self.answer = prepared.answer
+        self.any = template.expect.answer is Answer.ANY
+        self.weight = 0 if self.any else 1
+        self.compares = compares_body(template.expect)
+        self.deep_check = looks_into_body(template.expect)
         self.body = SharedBody(prepared.payload) if prepared.payload else None
+        # The body that all others must equal, where the template wants that.
+        self.first: bytes | None = None
         # Exact bytes of one read that were parsed and found right -> number of responses in them.
         self.good: dict[bytes, int] = {}
         # How often one of them was met since the last tick.
@@ -78,40 +120,69 @@ class TemplateState:
         # Exact bytes of a head -> the head.
         self.heads: dict[bytes, Head] = {}
         self.latencies: list[float] = []
+        self.first_bytes: list[float] = []
+        self.body_sents: list[float] = []
         self.histogram = Histogram()
+        # Made when there is something to count: they are large, and seldom needed.
+        self.first_byte: Histogram | None = None
+        self.body_sent: Histogram | None = None
         self.responses = 0
         self.failures = 0
+
+    def settle(self) -> None:
+        """Empty what was timed since the last tick into the histograms."""
+        if self.latencies:
+            self.histogram.record(self.latencies)
+            self.latencies.clear()
+        if self.first_bytes:
+            self.first_byte = self.first_byte or Histogram()
+            self.first_byte.record(self.first_bytes)
+            self.first_bytes.clear()
+        if self.body_sents:
+            self.body_sent = self.body_sent or Histogram()
+            self.body_sent.record(self.body_sents)
+            self.body_sents.clear()
 
 
 class Connection:
     """One connection: its socket and where it is in its requests.
 
-    sent: when the oldest unanswered request was due; queue: (due, count) of pipelined requests.
-    offset: bytes of the body sent, -1 when no body is under way. partial: a response has begun to
-    arrive and is not complete.
+    good: what the fast path recognizes on it now, NOTHING while something is under way that it
+    must not touch; own: what it recognizes between requests. request, expected: the bytes to send
+    and the body to come back, values filled in. sent: when the oldest unanswered request was due;
+    queue: (due, count) of pipelined requests. offset: bytes of the body sent, -1 when no body is
+    under way. upgrading: the bytes so far of the answer to a WebSocket upgrade, None when none is
+    awaited. shaking: in the TLS handshake. special: its reads need more than one plain call.
     """
 
     __slots__ = (
         "announced",
         "body_out",
         "connected",
+        "expected",
         "fd",
+        "good",
         "in_flight",
         "index",
         "lag",
         "last",
         "offset",
         "opened",
+        "own",
         "parser",
-        "partial",
         "pending",
         "queue",
+        "request",
         "sent",
         "served",
+        "shaking",
         "sock",
+        "special",
         "state",
         "template",
         "timed_out",
+        "tls",
+        "upgrading",
         "writing",
     )
 
@@ -120,15 +191,20 @@ class Connection:
         self.template = template
         self.state = state
         self.lag = False
-        self.sock: socket.socket | None = None
+        self.special = False
+        self.sock: socket.SocketType | None = None
+        self.tls: ssl.SSLSocket | None = None
         self.fd = -1
         self.connected = False
+        self.request = state.request
+        self.expected = state.expected
+        self.own = state.good
         self.clear(0.0)
 
     def clear(self, now: float) -> None:
         """As just before connecting."""
-        self.parser = ResponseParser()
-        self.partial = False
+        self.parser: ResponseParser | FrameParser = ResponseParser()
+        self.good = NOTHING
         self.queue: deque[tuple[float, int]] = deque()
         self.in_flight = 0
         self.served = 0
@@ -139,14 +215,5 @@ class Connection:
         self.writing = False
         self.announced = False
         self.timed_out = False
-
-
-def open_socket(family: socket.AddressFamily) -> socket.socket:
-    """A non-blocking TCP socket whose close sends a reset, so that the client keeps no TIME_WAIT.
-
-    The benchmark's generator closes the same way.
-    """
-    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
-    return sock
+        self.upgrading: bytes | None = None
+        self.shaking = False

@@ -1,103 +1,62 @@
-"""One load worker's epoll loop: opens its connections, keeps every one of them busy, counts.
+"""One load worker's epoll loop and its phases: connect, ramp, wave, load, proof, drain.
 
 The loop is written for the interpreter: raw descriptors, request bytes made beforehand, and answers
 recognized whole by their exact bytes, so that a right answer costs one read, one dictionary look-up
-and one write. Everything else takes the slow path through the parser, which decides what is right.
+and one write. Everything else takes the slow path (see exchange).
 """
 
 from __future__ import annotations
 
-import errno
 import os
-import select
-import socket
 import time
 from collections.abc import Callable
 
-from diagnose.load.accounting import SO_TIMESTAMPNS, receipt_time, spent
-from diagnose.load.check import wrong
-from diagnose.load.connection import Connection, TemplateState, open_socket
-from diagnose.load.http1 import FramingError, Response, parse_head
-from diagnose.load.requests import prepare
-from diagnose.load.tally import Mark, Tally, fresh_histograms, mark
+from diagnose.load.accounting import Spent, ready_within, send_times, spent
+from diagnose.load.connection import NOTHING, Connection
+from diagnose.load.exchange import Exchange
+from diagnose.load.opening import IN, OUT
+from diagnose.load.pacing import Schedule
+from diagnose.load.sending import HELD_BACK, READ_SIZE
+from diagnose.load.tally import Mark, fresh_histograms, mark
 from diagnose.model.load import Failure, LoadPlan, LoadTick
 
-_IN, _OUT = select.EPOLLIN, select.EPOLLOUT
-READ_SIZE = 64 * 1024
-SEND_SIZE = 256 * 1024
-# Left to itself the kernel grows the send buffers of hundreds of uploads past its TCP memory limit
-# and then starves some of them. Bounded, 256 uploads went 2 to 3 times as fast, and evenly.
-SEND_BUFFER = 256 * 1024
-# What is held back of a body until all others are there.
-HELD_BACK = 1
 # A server that takes its memory for the first time was seen to read nothing for 1.5 s.
 WAVE_STALL_S = 3.0
-# Answers up to this size are recognized whole; hashing longer ones costs more than finding the
-# end of their head.
-RECOGNIZED = 2048
-KNOWN_LIMIT = 4096
-# JSON bodies that are parsed and compared: the first few of each template, then one in so many.
-CHECK_FIRST = 16
-CHECK_SHARE = 64
-MIN_LAG_SOCKETS = 2
 SCAN_S = 0.25
 STALLED_S = 1.0
-RETRY_S = 0.05
+# Upload connections whose send times are read: enough to know where the time went.
+TIMED_UPLOADS = 64
+# The proof that a worker was the limit: legs of normal load and of load with extra work, in turn.
+PROOF_LEG_S = 0.25
+PROOF_LEGS = 4
+# Extra work by half of what a response costs the worker: a worker that is the limit then loses a
+# third of its throughput, one that has time to spare loses nothing.
+PROOF_EXTRA = 0.5
 
 
-class Engine:
+class Engine(Exchange):
     """The connections of one worker and everything counted on them.
 
     emit: called with each LoadTick. Times are monotonic seconds.
     """
 
     def __init__(self, plan: LoadPlan, worker: int, emit: Callable[[LoadTick], None]) -> None:
-        self.plan = plan
+        super().__init__(plan)
         self.worker = worker
         self._emit = emit
-        scenario = plan.scenario
-        host = f"[{plan.address}]" if ":" in plan.address else plan.address
-        self.states = [
-            TemplateState(template, prepare(template, f"{host}:{plan.port}"))
-            for template in scenario.templates
-        ]
-        bodies = any(state.body is not None for state in self.states)
-        self._pipeline = 1 if bodies else scenario.pipeline
-        self._per_connection = scenario.requests_per_connection
-        self._family = socket.AF_INET6 if ":" in plan.address else socket.AF_INET
-        self._epoll = select.epoll()
-        self._by_fd: dict[int, Connection] = {}
-        self.connections = [
-            Connection(index, index % len(self.states), self.states[index % len(self.states)])
-            for index in range(plan.first, plan.total_connections, plan.step)
-        ]
-        # Reading with a time stamp costs more: a sixteenth of the connections is enough to know.
-        timed = min(plan.lag_sockets, max(MIN_LAG_SOCKETS, len(self.connections) // 16))
-        for connection in self.connections[:timed]:
-            connection.lag = True
-        self._retry: list[tuple[float, Connection]] = []
         self._control: Callable[[], bool] | None = None
         self._control_fd = -1
-        self.phase = "connect"
-        self.tally = Tally()
-        self.in_flight = 0
-        self.body_in_flight = 0
-        self.established = 0
-        self.late = 0
         self._stop = False
-        self._sending = False
-        self._holding = False
-        self._moved = 0.0
-        self._began = 0.0
         self._stalled = 0
-        self._last_answer = 0.0
+        self._spin = 0.0
+        self._send_before: dict[int, tuple[float, tuple[float, float, float]]] = {}
 
     # -- control -------------------------------------------------------------------------------
 
     def control(self, fd: int, handler: Callable[[], bool]) -> None:
         """Watch a descriptor; when readable, the handler says whether to stop."""
         self._control, self._control_fd = handler, fd
-        self._epoll.register(fd, _IN)
+        self._epoll.register(fd, IN)
 
     @property
     def stopped(self) -> bool:
@@ -111,7 +70,10 @@ class Engine:
 
         A batch waits until the batch before is established, so that a listen backlog of ordinary
         size never overflows; those that are still missing after `connect_s` go on in background.
+        With a ramp nothing is opened yet.
         """
+        if self.plan.scenario.ramp_s:
+            return 0
         deadline = time.monotonic() + self.plan.connect_s
         waiting = list(reversed(self.connections))
         while waiting and time.monotonic() < deadline and not self._stop:
@@ -121,13 +83,27 @@ class Engine:
             opened = len(self.connections) - len(waiting)
             while self.established < opened and time.monotonic() < patience and not self._stop:
                 self._poll(0.005)
-        while self.established < len(self.connections) and not self._stop:
+        while not self._all_stand() and not self._stop:
             if time.monotonic() >= deadline:
                 break
             self._poll(0.01)
         for connection in waiting:
-            self._retry.append((time.monotonic(), connection))
+            self._plan_open(time.monotonic(), connection, first=True)
         return self.established
+
+    def _all_stand(self) -> bool:
+        return self.established == len(self.connections) and not any(
+            connection.shaking or connection.upgrading is not None
+            for connection in self.connections
+        )
+
+    def ramp(self) -> None:
+        """Open the connections evenly over `ramp_s`; each sends as soon as it stands."""
+        began = time.monotonic()
+        seconds = self.plan.scenario.ramp_s
+        for place, connection in enumerate(self.connections):
+            self._plan_open(began + seconds * place / len(self.connections), connection, first=True)
+        self.run_until("ramp", began + seconds)
 
     def run_until(self, phase: str, end: float, done: Callable[[], bool] = lambda: False) -> None:
         """Keep every connection busy until `end`; emits ticks. Returns early when stopped."""
@@ -135,9 +111,13 @@ class Engine:
         if not self._sending:
             self._sending = True
             self._began = now = time.monotonic()
+            rate = self.plan.scenario.rate
+            if rate and self._schedule is None and self.connections:
+                share = len(self.connections) / self.plan.total_connections
+                self._schedule = Schedule(rate * share, now, self.worker / self.plan.step)
             for connection in self.connections:
                 if connection.connected and not connection.in_flight:
-                    self._refill(connection, self._room(connection), now)
+                    self._more(connection, now)
         self._loop(end, done)
 
     def wave(self, end: float) -> int:
@@ -177,6 +157,31 @@ class Engine:
             self._held() == len(self.connections) or time.monotonic() - self._moved > WAVE_STALL_S
         )
 
+    def prove(self, before: Spent, after: Spent, events: int) -> tuple[float, float] | None:
+        """Put a worker that looks like the limit to the proof: load with and without extra work.
+
+        before, after, events: what the window cost and how many reads it had.
+
+        Returns: the extra seconds for each read, and the share of the throughput that was lost;
+        None when that cannot be said.
+        """
+        busy = after.cpu_s - before.cpu_s
+        if events < 100 or busy <= 0:
+            return None
+        extra = PROOF_EXTRA * busy / events
+        rates: dict[bool, list[float]] = {False: [], True: []}
+        for leg in range(PROOF_LEGS):
+            spinning = leg % 2 == 1
+            self._spin = extra if spinning else 0.0
+            began, counted = time.monotonic(), self.tally.responses
+            self.run_until("proof", began + PROOF_LEG_S)
+            rates[spinning].append((self.tally.responses - counted) / (time.monotonic() - began))
+        self._spin = 0.0
+        plain = sum(rates[False])
+        if self._stop or plain <= 0:
+            return None
+        return extra, 1.0 - sum(rates[True]) / plain
+
     def drain(self, end: float) -> tuple[float, bool]:
         """Send nothing new; wait for what is in flight.
 
@@ -184,6 +189,8 @@ class Engine:
         """
         self.phase = "drain"
         self._sending = False
+        for connection in self.connections:
+            connection.good = NOTHING
         started = time.monotonic()
         self._last_answer = float("-inf")
         self._loop(end, lambda: self.in_flight <= 0)
@@ -206,10 +213,14 @@ class Engine:
             (
                 now - max(connection.sent, connection.last)
                 for connection in self.connections
-                if connection.in_flight
+                if connection.in_flight and not connection.state.any
             ),
             default=0.0,
         )
+
+    def overdue(self, now: float) -> int:
+        """Requests of the open loop that are due and not sent."""
+        return self._schedule.overdue(now) if self._schedule is not None else 0
 
     # -- the loop ------------------------------------------------------------------------------
 
@@ -221,65 +232,77 @@ class Engine:
         size = READ_SIZE
         deep = self._pipeline > 1
         limit = self._per_connection
+        precise = self._schedule is not None
+        spin = self._spin
         tick_s = self.plan.tick_s
         next_tick = clock() + tick_s
         next_scan = clock() + SCAN_S
-        received = sent = loops = 0
+        received = sent = loops = events = 0
         while not self._stop:
             now = clock()
+            if now >= self._wake:
+                self._woken(now)
             if now >= next_tick or now >= end:
                 self.tally.bytes_received += received
                 self.tally.bytes_sent += sent
                 self.tally.loops += loops
-                received = sent = loops = 0
+                self.tally.events += events
+                received = sent = loops = events = 0
                 if now >= next_scan:
                     self._scan(now)
                     next_scan = now + SCAN_S
-                if self._retry:
-                    self._reopen_due(now)
+                if self._later:
+                    self._open_due(now)
                 self._tick(now)
                 if now >= end or done():
                     return
                 next_tick = now + tick_s
             loops += 1
-            for fd, mask in poll(min(next_tick, end) - now if next_tick > now else 0, 1024):
+            wait = min(next_tick, end, self._wake) - now
+            if precise and wait > 0:
+                ready_within(self._epoll, wait)
+                wait = 0.0
+            batch = poll(wait if wait > 0 else 0, 1024)
+            events += len(batch)
+            if spin and batch:
+                until = clock() + spin * len(batch)
+                while clock() < until:
+                    pass
+            for fd, mask in batch:
                 connection = by_fd.get(fd)
                 if connection is None:
                     self._on_control(fd)
                     continue
-                if mask & _OUT:
+                if mask & OUT:
                     self._writable(connection, clock())
-                if not mask & ~_OUT:
+                if not mask & ~OUT:
                     continue
                 try:
-                    data = self._stamped(connection) if connection.lag else read(fd, size)
+                    data = self._special_read(connection) if connection.special else read(fd, size)
                 except BlockingIOError:
                     continue
                 except OSError as error:
                     self._lost(connection, error, clock())
                     continue
                 now = clock()
-                state = connection.state
-                count = state.good.get(data)
+                count = connection.good.get(data)
                 if (
                     count is None
                     or count > connection.in_flight
                     or (limit and (deep or connection.served + count >= limit))
-                    or connection.offset >= 0
-                    or connection.partial
-                    or not self._sending
                 ):
                     self._received(connection, data, now)
                     continue
+                state = connection.state
                 received += len(data)
                 state.recognized += count
                 if deep:
                     self._popped(connection, state, count, now)
                     connection.queue.append((now, count))
-                    request = state.request * count
+                    request = connection.request * count
                 else:
                     state.latencies.append(now - connection.sent)
-                    request = state.request
+                    request = connection.request
                 connection.served += count
                 connection.sent = connection.last = now
                 try:
@@ -292,452 +315,20 @@ class Engine:
                     self._pend(connection, request[written:])
         self._tick(clock())
 
-    def _popped(self, connection: Connection, state: TemplateState, count: int, now: float) -> None:
-        """Record the latencies of the oldest `count` pipelined requests."""
-        queue = connection.queue
-        while count:
-            due, held = queue[0]
-            if held <= count:
-                queue.popleft()
-                state.latencies.extend([now - due] * held)
-                count -= held
-            else:
-                queue[0] = (due, held - count)
-                state.latencies.extend([now - due] * count)
-                count = 0
-
     def _poll(self, timeout: float) -> None:
         """One turn outside the load: connections get established, nothing is sent."""
         for fd, mask in self._epoll.poll(timeout, 1024):
             connection = self._by_fd.get(fd)
             if connection is None:
                 self._on_control(fd)
-            elif mask & _OUT:
+            elif mask & OUT:
                 self._writable(connection, time.monotonic())
             else:
                 self._idle_event(connection)
 
-    def _idle_event(self, connection: Connection) -> None:
-        """A connection without requests became readable: the server closed it or talks unasked."""
-        now = time.monotonic()
-        try:
-            data = os.read(connection.fd, READ_SIZE)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self._lost(connection, error, now)
-            return
-        self._received(connection, data, now)
-
     def _on_control(self, fd: int) -> None:
         if fd == self._control_fd and self._control is not None and self._control():
             self._stop = True
-
-    def _stamped(self, connection: Connection) -> bytes:
-        """Read with the kernel's time of receipt, to see how late this process is.
-
-        Raises: BlockingIOError, OSError of the socket.
-        """
-        if connection.sock is None:
-            raise BlockingIOError
-        data, ancillary, _, _ = connection.sock.recvmsg(READ_SIZE, 64)
-        arrived = receipt_time(ancillary)
-        if arrived is not None and self._sending:
-            self.tally.lags.append(max(0.0, time.time() - arrived))
-        return data
-
-    # -- opening and closing -------------------------------------------------------------------
-
-    def _open(self, connection: Connection, now: float) -> None:
-        connection.clear(now)
-        connection.state = self.states[connection.template]
-        try:
-            sock = open_socket(self._family)
-            if connection.lag:
-                sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-            if connection.state.body is not None:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-            code = sock.connect_ex((self.plan.address, self.plan.port))
-        except OSError as error:
-            self._not_connected(connection, error.errno or 0, now)
-            return
-        connection.sock = sock
-        connection.fd = sock.fileno()
-        connection.connected = False
-        if code not in (0, errno.EINPROGRESS):
-            self._not_connected(connection, code, now)
-            return
-        self._by_fd[connection.fd] = connection
-        self._epoll.register(connection.fd, _IN | _OUT)
-        connection.writing = True
-        # On loopback the handshake is over when connect returns, unless the backlog is full.
-        if self._sending:
-            self._writable(connection, now)
-
-    def _not_connected(self, connection: Connection, code: int, now: float) -> None:
-        kind = {
-            errno.ECONNREFUSED: Failure.REFUSED,
-            errno.ETIMEDOUT: Failure.CONNECT_TIMEOUT,
-        }.get(code, Failure.CONNECT_ERROR)
-        self.tally.fail(connection.state, kind, os.strerror(code), 1)
-        self._forget(connection)
-        self._retry.append((now + RETRY_S, connection))
-
-    def _forget(self, connection: Connection) -> None:
-        """The socket is closed, and what was in flight on it is gone."""
-        if connection.sock is not None:
-            self._by_fd.pop(connection.fd, None)
-            connection.sock.close()
-            connection.sock = None
-        if connection.connected:
-            self.established -= 1
-        connection.connected = False
-        connection.fd = -1
-        self.in_flight -= connection.in_flight
-        connection.in_flight = 0
-        self.body_in_flight -= connection.body_out
-        connection.body_out = 0
-
-    def _reopen(self, connection: Connection, now: float, delay: float = 0.0) -> None:
-        """Close, and open again with the next template, as the benchmark's generator does."""
-        self._forget(connection)
-        connection.template = (connection.template + 1) % len(self.states)
-        if not self._sending:
-            return
-        if delay:
-            self._retry.append((now + delay, connection))
-            return
-        self.tally.opens += 1
-        self._open(connection, now)
-
-    def _reopen_due(self, now: float) -> None:
-        due = [connection for when, connection in self._retry if when <= now]
-        self._retry = [entry for entry in self._retry if entry[0] > now]
-        for connection in due:
-            if connection.sock is None and (self._sending or self.phase == "connect"):
-                self.tally.opens += 1
-                self._open(connection, now)
-
-    # -- sending -------------------------------------------------------------------------------
-
-    def _room(self, connection: Connection) -> int:
-        """How many requests may be sent now."""
-        room = self._pipeline - connection.in_flight
-        if self._per_connection:
-            left = self._per_connection - connection.served - connection.in_flight
-            room = min(room, left)
-        return room
-
-    def _refill(self, connection: Connection, count: int, now: float) -> None:
-        if count <= 0 or not self._sending or connection.announced:
-            return
-        state = connection.state
-        # The first request of a connection is due when the connection is: the time in a full
-        # backlog is the client's wait too.
-        fresh = connection.served == 0 and self.phase != "connect" and connection.in_flight == 0
-        due = connection.opened if fresh and connection.opened >= self._began else now
-        if not connection.in_flight:
-            connection.sent = due
-        connection.last = now
-        connection.timed_out = False
-        if self._pipeline > 1:
-            connection.queue.append((due, count))
-        connection.in_flight += count
-        self.in_flight += count
-        request = state.request * count
-        if state.body is not None:
-            connection.offset = 0
-        try:
-            written = os.write(connection.fd, request)
-        except OSError as error:
-            self._write_failed(connection, request, error, now)
-            return
-        self.tally.bytes_sent += written
-        if written != len(request):
-            self._pend(connection, request[written:])
-        elif state.body is not None:
-            self._send_body(connection, now)
-
-    def _pend(self, connection: Connection, rest: bytes) -> None:
-        connection.pending += rest
-        self._watch(connection, True)
-
-    def _write_failed(
-        self, connection: Connection, request: bytes, error: OSError, now: float
-    ) -> None:
-        if isinstance(error, BlockingIOError):
-            self._pend(connection, request)
-        else:
-            self._broken(connection, error, now)
-
-    def _broken(self, connection: Connection, error: OSError, now: float) -> None:
-        """The server closed while we were sending; an answer may still lie in our buffer."""
-        sock = connection.sock
-        try:
-            data = os.read(connection.fd, READ_SIZE)
-        except OSError:
-            data = b""
-        connection.pending = b""
-        connection.offset = -1
-        if data:
-            self._received(connection, data, now)
-        # A descriptor's number may be that of its successor; the socket object is not.
-        if connection.sock is sock:
-            self._lost(connection, error, now, sending=True)
-
-    def _watch(self, connection: Connection, writing: bool) -> None:
-        if connection.writing != writing:
-            connection.writing = writing
-            self._epoll.modify(connection.fd, _IN | _OUT if writing else _IN)
-
-    def _writable(self, connection: Connection, now: float) -> None:
-        if not connection.connected:
-            assert connection.sock is not None
-            code = connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if code:
-                self._not_connected(connection, code, now)
-                return
-            try:
-                connection.sock.getpeername()
-            except OSError:
-                return
-            connection.connected = True
-            self.established += 1
-            self.tally.connect_times.append(time.monotonic() - connection.opened)
-            self._watch(connection, False)
-            self._refill(connection, self._room(connection), now)
-            return
-        if connection.pending:
-            try:
-                written = os.write(connection.fd, connection.pending)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                self._broken(connection, error, now)
-                return
-            self.tally.bytes_sent += written
-            connection.last = now
-            connection.pending = connection.pending[written:]
-            if connection.pending:
-                return
-        if connection.offset >= 0:
-            self._send_body(connection, now)
-        else:
-            self._watch(connection, False)
-
-    def _send_body(self, connection: Connection, now: float) -> None:
-        """Send as much of the body as the kernel takes in one call."""
-        state = connection.state
-        assert state.body is not None
-        limit = SEND_SIZE
-        if self._holding:
-            limit = min(limit, state.body.wire_length - HELD_BACK - connection.offset)
-            if limit <= 0:
-                self._watch(connection, False)
-                return
-        try:
-            written = state.body.send(connection.fd, connection.offset, limit)
-        except BlockingIOError:
-            self._watch(connection, True)
-            return
-        except OSError as error:
-            self._broken(connection, error, now)
-            return
-        self._moved = now
-        connection.offset += written
-        connection.body_out += written
-        connection.last = now
-        self.tally.bytes_sent += written
-        self.tally.body_sent += written
-        self.body_in_flight += written
-        if connection.offset < state.body.wire_length:
-            self._watch(connection, True)
-            return
-        connection.offset = -1
-        self._watch(connection, False)
-        if not connection.in_flight:
-            self._body_over(connection)
-            self._next(connection, now)
-
-    # -- receiving -----------------------------------------------------------------------------
-
-    def _received(self, connection: Connection, data: bytes, now: float) -> None:
-        """The slow path: parse, check, count; then go on with this connection."""
-        state = connection.state
-        self.tally.bytes_received += len(data)
-        if not data:
-            self._ended(connection, now)
-            return
-        connection.last = now
-        began = connection.parser.idle
-        try:
-            recognized = self._recognized(connection, state, data)
-            responses = connection.parser.feed(data) if recognized is None else [recognized]
-            connection.partial = not connection.parser.idle
-        except FramingError as error:
-            self._bad_framing(connection, str(error), now)
-            return
-        clean = True
-        for response in responses:
-            if connection.in_flight == 0:
-                self._bad_framing(connection, "an answer that nothing asked for", now)
-                return
-            clean = self._answered(connection, state, response, now) and clean
-            if response.head.status == 101 or response.head.close:
-                connection.announced = True
-        if not responses:
-            return
-        if connection.announced:
-            self._after_close_announced(connection, now)
-            return
-        if (
-            clean
-            and began
-            and state.body is None
-            and len(data) <= (RECOGNIZED if self._pipeline == 1 else READ_SIZE)
-            and connection.parser.idle
-            and state.template.expect.items is None
-            and all(response.head.status // 100 == 2 for response in responses)
-        ):
-            if len(state.good) > KNOWN_LIMIT:
-                state.good.clear()
-            if self._whole(data, len(responses)):
-                state.good[data] = len(responses)
-        self._next(connection, now)
-
-    @staticmethod
-    def _whole(data: bytes, count: int) -> bool:
-        """These bytes alone are `count` complete responses (not the end of an earlier one)."""
-        return data.startswith(b"HTTP/1.1 ") and data.count(b"HTTP/1.1 ") == count
-
-    def _recognized(
-        self, connection: Connection, state: TemplateState, data: bytes
-    ) -> Response | None:
-        """The response, when this read is exactly one with a head that was parsed before."""
-        if connection.in_flight != 1 or not connection.parser.idle:
-            return None
-        end = data.find(b"\r\n\r\n")
-        if end < 0:
-            return None
-        key = data[:end]
-        head = state.heads.get(key)
-        if head is None:
-            if not data.startswith(b"HTTP/1.1 2"):
-                return None
-            head = parse_head(key)
-            if len(state.heads) > KNOWN_LIMIT:
-                state.heads.clear()
-            state.heads[key] = head
-        if head.length is None or len(data) != end + 4 + head.length:
-            return None
-        return Response(head, data[end + 4 :], head.length)
-
-    def _answered(
-        self, connection: Connection, state: TemplateState, response: Response, now: float
-    ) -> bool:
-        """Count one response; whether it was right."""
-        expect = state.template.expect
-        self.tally.responses += 1
-        state.responses += 1
-        check_body = (
-            expect.items is None
-            or state.responses <= CHECK_FIRST
-            or state.responses % CHECK_SHARE == 0
-        )
-        self.tally.bodies_checked += check_body and (
-            expect.body is not None or expect.items is not None
-        )
-        self.tally.status_classes[f"{response.head.status // 100}xx"] += 1
-        problem = wrong(response, expect, check_body)
-        if connection.offset >= 0 or connection.pending:
-            self.tally.early_answers += 1
-        if problem is None:
-            self.tally.ok += 1
-            self.tally.body_answered += state.template.payload_length
-        else:
-            self.tally.fail(state, problem[0], problem[1], 1)
-        if self._pipeline > 1:
-            self._popped(connection, state, 1, now)
-        else:
-            state.latencies.append(now - connection.sent)
-        if self.phase == "drain":
-            self.late += 1
-            self._last_answer = now
-        connection.served += 1
-        connection.in_flight -= 1
-        self.in_flight -= 1
-        if connection.offset < 0:
-            self._body_over(connection)
-        return problem is None
-
-    def _body_over(self, connection: Connection) -> None:
-        self.body_in_flight -= connection.body_out
-        connection.body_out = 0
-
-    def _next(self, connection: Connection, now: float) -> None:
-        """After answers: send more, or close when this connection has had its share."""
-        if self._per_connection and connection.served >= self._per_connection:
-            if not connection.in_flight:
-                self._reopen(connection, now)
-            return
-        if connection.offset < 0 and not connection.pending:
-            self._refill(connection, self._room(connection), now)
-
-    def _after_close_announced(self, connection: Connection, now: float) -> None:
-        """The server said that it closes: what was pipelined behind is unanswered, not failed."""
-        mine = bool(self._per_connection) and connection.served >= self._per_connection
-        if not mine:
-            self.tally.server_closes += 1
-            self.tally.close_announced += 1
-        self.tally.unanswered_at_close += connection.in_flight
-        self._reopen(connection, now)
-
-    def _ended(self, connection: Connection, now: float) -> None:
-        """The server ended the connection."""
-        try:
-            response = connection.parser.end()
-        except FramingError as error:
-            self.tally.fail(
-                connection.state, Failure.CLOSED_RECEIVING, str(error), connection.in_flight
-            )
-            self._reopen(connection, now)
-            return
-        state = connection.state
-        if response is not None and connection.in_flight:
-            self._answered(connection, state, response, now)
-            self._after_close_announced(connection, now)
-            return
-        if connection.served:
-            self.tally.server_closes += 1
-        if connection.in_flight:
-            detail = f"closed after {connection.served} responses on this connection"
-            kind = Failure.RESET_SENDING if connection.offset >= 0 else Failure.CLOSED_WAITING
-            self.tally.fail(connection.state, kind, detail, connection.in_flight)
-        self._reopen(connection, now, 0.0 if connection.served else RETRY_S)
-
-    def _lost(
-        self, connection: Connection, error: OSError, now: float, *, sending: bool = False
-    ) -> None:
-        """A reset, or a write to a connection that the server had closed."""
-        if not connection.connected:
-            self._not_connected(connection, error.errno or 0, now)
-            return
-        if connection.in_flight:
-            if not connection.parser.idle:
-                kind = Failure.RESET_RECEIVING
-            elif sending or connection.offset >= 0 or connection.pending:
-                kind = Failure.RESET_SENDING
-            else:
-                kind = Failure.RESET_WAITING
-            detail = f"{error.strerror} after {connection.served} responses on this connection"
-            self.tally.fail(connection.state, kind, detail, connection.in_flight)
-        if connection.served:
-            self.tally.server_closes += 1
-        self._reopen(connection, now, 0.0 if connection.served else RETRY_S)
-
-    def _bad_framing(self, connection: Connection, detail: str, now: float) -> None:
-        self.tally.fail(connection.state, Failure.BAD_FRAMING, detail, max(1, connection.in_flight))
-        self._reopen(connection, now, RETRY_S)
 
     # -- figures -------------------------------------------------------------------------------
 
@@ -745,40 +336,65 @@ class Engine:
         """The counters at this moment; `fresh` empties the distributions, a window starts."""
         self._tick(now)
         if fresh:
-            fresh_histograms(self.states)
+            fresh_histograms(self.tally, self.states)
             self.tally.examples.clear()
-            self.tally.lags.clear()
+            self._send_before = self._send_times()
         return mark(self.tally, self.states, spent())
+
+    def send_times(self) -> tuple[float, float, float]:
+        """Seconds since the fresh mark that some upload connections had data to send, and were
+        limited by the receiver's window and by the send buffer; summed over them."""
+        totals = [0.0, 0.0, 0.0]
+        for index, (opened, after) in self._send_times().items():
+            before = self._send_before.get(index)
+            for place in range(3):
+                since = before[1][place] if before is not None and before[0] == opened else 0.0
+                totals[place] += max(0.0, after[place] - since)
+        return totals[0], totals[1], totals[2]
+
+    def _send_times(self) -> dict[int, tuple[float, tuple[float, float, float]]]:
+        found = {}
+        if any(state.body is not None for state in self.states):
+            for connection in self.connections[:TIMED_UPLOADS]:
+                if connection.connected and connection.sock is not None:
+                    times = send_times(connection.sock)
+                    if times is not None:
+                        found[connection.index] = (connection.opened, times)
+        return found
 
     def _scan(self, now: float) -> None:
         """Count requests that hang, while they hang."""
         timeout = self.plan.scenario.timeout_s if self.phase != "wave" else float("inf")
         stalled = 0
         for connection in self.connections:
-            if connection.in_flight:
+            opening = connection.connected and (
+                connection.upgrading is not None or connection.shaking
+            )
+            if (connection.in_flight and not connection.state.any) or opening:
                 age = now - max(connection.sent, connection.last)
                 if age > STALLED_S:
                     stalled += 1
-                    if age > timeout and not connection.timed_out:
-                        connection.timed_out = True
-                        self.tally.fail(
-                            connection.state,
-                            Failure.TIMEOUT,
-                            f"no byte moved for {age:.1f} s, "
-                            f"{connection.served} responses before on this connection",
-                            connection.in_flight,
-                        )
+                if age > timeout and not connection.timed_out:
+                    connection.timed_out = True
+                    self._timed_out(connection, age, opening)
         self._stalled = stalled
+
+    def _timed_out(self, connection: Connection, age: float, opening: bool) -> None:
+        before = f"{connection.served} responses before on this connection"
+        detail = f"no byte moved for {age:.1f} s, {before}"
+        if opening:
+            detail = f"{'TLS handshake' if connection.shaking else 'upgrade'}: {detail}"
+        self.tally.fail(connection.state, Failure.TIMEOUT, detail, max(1, connection.in_flight))
 
     def _tick(self, now: float) -> None:
         """Empty the latencies into the histogram and emit the counters."""
         slice_latencies: list[float] = []
         for state in self.states:
             self.tally.fold(state)
-            if state.latencies:
+            if not state.any:
                 slice_latencies += state.latencies
-                state.histogram.record(state.latencies)
-                state.latencies.clear()
+            state.settle()
+        self.tally.settle()
         slice_latencies.sort()
         count = len(slice_latencies)
         self._emit(

@@ -16,26 +16,29 @@ def merge(plan: LoadPlan, reports: Sequence[WorkerReport]) -> LoadResult:
     numbers: Counter[str] = Counter()
     failures: Counter[str] = Counter()
     statuses: Counter[str] = Counter()
-    whole = Histogram()
+    whole, first_bytes, body_sents = Histogram(), Histogram(), Histogram()
     templates: dict[str, tuple[int, int, Histogram]] = {}
-    connect_times: list[float] = []
+    connects = Histogram()
     for part in windows:
         numbers.update(part.numbers)
         failures.update(part.failures)
         statuses.update(part.status_classes)
-        connect_times += part.connect_times
-        for name, responses, failed, counts in part.templates:
-            histogram = Histogram(counts)
-            whole.merge(histogram)
-            if name in templates:
-                before = templates[name]
+        connects.merge(Histogram(part.connect_times))
+        for template in part.templates:
+            histogram = Histogram(template.latencies)
+            if template.required:
+                whole.merge(histogram)
+            first_bytes.merge(Histogram(template.first_bytes))
+            body_sents.merge(Histogram(template.body_sents))
+            responses, failed = template.responses, template.failures
+            if template.name in templates:
+                before = templates[template.name]
                 histogram.merge(before[2])
                 responses, failed = responses + before[0], failed + before[1]
-            templates[name] = (responses, failed, histogram)
+            templates[template.name] = (responses, failed, histogram)
     drain_failures: Counter[str] = Counter()
     for report in reports:
         drain_failures.update(report.drain_failures)
-    connect_times.sort()
     duration = sum(part.wall_s for part in windows) / len(windows)
     return LoadResult(
         connections=plan.total_connections,
@@ -61,8 +64,8 @@ def merge(plan: LoadPlan, reports: Sequence[WorkerReport]) -> LoadResult:
         drain_progress=any(report.drain_progress for report in reports),
         drain_failures=dict(drain_failures),
         bodies_checked=numbers["bodies_checked"],
-        connect_p50_s=connect_times[len(connect_times) // 2] if connect_times else 0.0,
-        connect_max_s=connect_times[-1] if connect_times else 0.0,
+        connect_p50_s=connects.percentile(50),
+        connect_max_s=connects.percentile(100),
         latency=whole.latency(),
         templates=tuple(
             TemplateResult(name, responses, failed, histogram.latency())
@@ -77,15 +80,23 @@ def merge(plan: LoadPlan, reports: Sequence[WorkerReport]) -> LoadResult:
         interrupted=any(report.interrupted for report in reports),
         started=min(part.started for part in windows),
         histogram=whole.counts(),
+        tolerated=numbers["tolerated"],
+        rate=plan.scenario.rate,
+        overdue=sum(report.overdue for report in reports),
+        first_byte=first_bytes.latency(),
+        body_sent_latency=body_sents.latency(),
+        proof_s=max(report.proof_s for report in reports),
     )
 
 
 def _cost(report: WorkerReport) -> WorkerCost:
     part = report.window
-    lags = part.lags
+    lags = Histogram(part.lags)
     mine = Histogram()
-    for _, _, _, counts in part.templates:
-        mine.merge(Histogram(counts))
+    for template in part.templates:
+        if template.required:
+            mine.merge(Histogram(template.latencies))
+    busy, rwnd_limited, sndbuf_limited = report.send_times
     return WorkerCost(
         worker=report.worker,
         wall_s=part.wall_s,
@@ -93,8 +104,13 @@ def _cost(report: WorkerReport) -> WorkerCost:
         run_queue_s=part.run_queue_s,
         blocked_s=max(0.0, part.wall_s - part.cpu_s - part.run_queue_s),
         loops=part.numbers["loops"],
-        lag_samples=len(lags),
-        lag_p50_s=lags[len(lags) // 2] if lags else None,
-        lag_p99_s=lags[len(lags) * 99 // 100] if lags else None,
+        lag_samples=lags.samples,
+        lag_p50_s=lags.percentile(50) if lags.samples else None,
+        lag_p99_s=lags.percentile(99) if lags.samples else None,
         latency_p50_s=mine.percentile(50) if mine.samples else None,
+        spin_slowdown=report.proof[1] if report.proof else None,
+        spin_s=report.proof[0] if report.proof else 0.0,
+        tcp_busy_s=busy,
+        tcp_rwnd_limited_s=rwnd_limited,
+        tcp_sndbuf_limited_s=sndbuf_limited,
     )

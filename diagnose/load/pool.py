@@ -10,7 +10,7 @@ import msgspec
 from diagnose.child import Child
 from diagnose.errors import WorkerFailed
 from diagnose.load.merge import merge
-from diagnose.load.worker import Message, WorkerReport
+from diagnose.load.worker import Message, Trial, WorkerReport
 from diagnose.model.load import LoadPlan, LoadResult, LoadTick
 
 
@@ -24,7 +24,9 @@ class LoadPool:
         self._plan = plan
         self._ready: dict[int, int] = {}
         self._held: dict[int, int] = {}
+        self._trials: dict[int, Trial] = {}
         self._reports: dict[int, WorkerReport] = {}
+        self._quitting = False
         self.children: list[Child] = []
         try:
             for index in range(workers):
@@ -56,6 +58,21 @@ class LoadPool:
         return sum(self._held.values())
 
     @property
+    def tried(self) -> bool:
+        """Every worker has told what its trial cost."""
+        return len(self._trials) == len(self.children)
+
+    @property
+    def at_its_limit(self) -> bool:
+        """In the trial a worker could not have done much more."""
+        return any(trial.at_its_limit for trial in self._trials.values())
+
+    @property
+    def gone(self) -> bool:
+        """Every worker's process has ended."""
+        return all(child.ended for child in self.children)
+
+    @property
     def finished(self) -> bool:
         """Every worker has reported."""
         return len(self._reports) == len(self.children)
@@ -73,17 +90,20 @@ class LoadPool:
             self._ready[index] = message.ready
         if message.held is not None:
             self._held[index] = message.held
+        if message.trial is not None:
+            self._trials[index] = message.trial
         if message.report is not None:
             self._reports[index] = message.report
         return message.tick
 
     def check_alive(self, child: Child) -> None:
-        """Raises: WorkerFailed when a worker ended without its report."""
-        if child.ended and self.children.index(child) not in self._reports:
+        """Raises: WorkerFailed when a worker ended without its report, unless told to quit."""
+        if child.ended and not self._quitting and self.children.index(child) not in self._reports:
             raise WorkerFailed(child.last_words())
 
     def command(self, word: bytes) -> None:
-        """`go` or `stop` to every worker that has not reported."""
+        """`wave`, `trial`, `go`, `stop` or `quit` to every worker that has not reported."""
+        self._quitting = self._quitting or word == b"quit"
         for index, child in enumerate(self.children):
             if index not in self._reports:
                 child.send(word)

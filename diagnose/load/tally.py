@@ -27,12 +27,24 @@ class Tally:
     unanswered_at_close: int = 0
     early_answers: int = 0
     bodies_checked: int = 0
+    tolerated: int = 0
     loops: int = 0
+    events: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     status_classes: Counter[str] = field(default_factory=Counter)
     examples: dict[str, FailureExample] = field(default_factory=dict)
     connect_times: list[float] = field(default_factory=list)
     lags: list[float] = field(default_factory=list)
+    # Both lists are emptied into these at every tick: a long run must not grow with its answers.
+    connects: Histogram = field(default_factory=Histogram)
+    late: Histogram = field(default_factory=Histogram)
+
+    def settle(self) -> None:
+        """Empty the lists of the last moments into their histograms."""
+        for seconds, histogram in ((self.connect_times, self.connects), (self.lags, self.late)):
+            if seconds:
+                histogram.record(seconds)
+                seconds.clear()
 
     def fail(self, state: TemplateState, kind: Failure, detail: str, count: int) -> None:
         """Count failed requests, and keep the first of each kind as an example."""
@@ -51,7 +63,7 @@ class Tally:
         self.responses += count
         self.ok += count
         self.status_classes["2xx"] += count
-        if state.template.expect.body is not None:
+        if state.compares:
             self.bodies_checked += count
         self.body_answered += count * state.template.payload_length
 
@@ -83,16 +95,32 @@ def mark(tally: Tally, states: list[TemplateState], spent: Spent) -> Mark:
 
 
 @dataclass(slots=True)
+class TemplateWindow:
+    """One template's part of a window. required: its answers count for the latency of the load.
+
+    latencies, first_bytes, body_sents: histogram buckets.
+    """
+
+    name: str
+    responses: int
+    failures: int
+    latencies: dict[int, int]
+    required: bool
+    first_bytes: dict[int, int]
+    body_sents: dict[int, int]
+
+
+@dataclass(slots=True)
 class Window:
     """The measured window of one worker, as it is merged with the others."""
 
     numbers: dict[str, int]
     failures: dict[str, int]
     status_classes: dict[str, int]
-    templates: list[tuple[str, int, int, dict[int, int]]]
+    templates: list[TemplateWindow]
     examples: list[FailureExample]
-    connect_times: list[float]
-    lags: list[float]
+    connect_times: dict[int, int]
+    lags: dict[int, int]
     wall_s: float
     cpu_s: float
     run_queue_s: float
@@ -109,17 +137,20 @@ def window(
         failures=dict(end.failures - begin.failures),
         status_classes=dict(end.status_classes - begin.status_classes),
         templates=[
-            (
+            TemplateWindow(
                 state.template.name,
                 end.templates[index][0] - begin.templates[index][0],
                 end.templates[index][1] - begin.templates[index][1],
                 state.histogram.counts(),
+                not state.any,
+                _counts(state.first_byte),
+                _counts(state.body_sent),
             )
             for index, state in enumerate(states)
         ],
         examples=list(tally.examples.values()),
-        connect_times=sorted(tally.connect_times),
-        lags=sorted(tally.lags),
+        connect_times=tally.connects.counts(),
+        lags=tally.late.counts(),
         wall_s=end.spent.wall_s - begin.spent.wall_s,
         cpu_s=end.spent.cpu_s - begin.spent.cpu_s,
         run_queue_s=end.spent.run_queue_s - begin.spent.run_queue_s,
@@ -128,7 +159,16 @@ def window(
     )
 
 
-def fresh_histograms(states: list[TemplateState]) -> None:
-    """Empty the distributions: what was counted so far does not belong to the window."""
+def fresh_histograms(tally: Tally, states: list[TemplateState]) -> None:
+    """Empty the distributions: what was counted so far does not belong to the window.
+
+    The times of connecting stay: most connections are opened before it.
+    """
     for state in states:
         state.histogram = Histogram()
+        state.first_byte = state.body_sent = None
+    tally.late = Histogram()
+
+
+def _counts(histogram: Histogram | None) -> dict[int, int]:
+    return {} if histogram is None else histogram.counts()

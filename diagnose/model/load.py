@@ -108,7 +108,7 @@ class WorkerCost:
     waiting for a core. lag_p50_s: time from the kernel's receipt of a response to our reading it,
     over `lag_samples` responses on a few sockets; None without samples.
     spin_slowdown: the share of throughput that was lost when the worker spun `spin_s` for each
-    response; None when it was not tried.
+    read; None when it was not tried.
     tcp_busy_s, tcp_rwnd_limited_s, tcp_sndbuf_limited_s: summed over the connections of an upload,
     the time with data to send, and of it the time that the receiver's window or our own send
     buffer held it up. Source: Linux, tcp_info (include/uapi/linux/tcp.h).
@@ -176,7 +176,8 @@ class LoadResult:
     due in the window and not sent at its end because every connection was busy.
     first_byte: from the moment a request was due to the first byte of its response,
     body_sent_latency: to the last byte of a streamed request body; without samples where nothing
-    was long enough.
+    was long enough. proof_s: seconds of load after the window by which a worker that looked like
+    the limit was put to the proof.
     """
 
     connections: int
@@ -218,6 +219,7 @@ class LoadResult:
     overdue: int = 0
     first_byte: Latency = field(default_factory=Latency)
     body_sent_latency: Latency = field(default_factory=Latency)
+    proof_s: float = 0.0
 
     @property
     def failed(self) -> int:

@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+# Literal bodies, and generated ones up to this size, are sent with their head in one write; longer
+# ones come from a shared file, one request at a time.
+INLINE_BODY = 16 * 1024
+# Content codings whose bodies can be checked.
+CODINGS = ("gzip", "deflate", "br")
+
 
 class Answer(StrEnum):
     """What must come back for a request.
@@ -41,8 +47,9 @@ class Expectation:
     status: accepted status codes; empty means any 2xx.
     body: the exact body, after decoding. sum: the body is the sum of the integers in the query
     and of the integer request body. content_type: the exact media type, parameters ignored.
-    items: the number of dataset items, each with `total = price * quantity * multiplier`;
-    decimals: the number of decimals that total is rounded to (None: exact).
+    items: the number of dataset items (min_items: at least so many), each with
+    `total = price * quantity * multiplier`; decimals: the number of decimals that total is
+    rounded to (None: exact).
     rows: the most database rows, each with the fields of the contract and a price within `price`.
     encoding: content codings of which one must be used; empty: none may be used.
     max_wire_bytes: the longest body on the wire. same: every body is the first one, byte by byte.
@@ -52,6 +59,7 @@ class Expectation:
     body: str | None = None
     content_type: str | None = None
     items: int | None = None
+    min_items: int | None = None
     multiplier: int = 1
     decimals: int | None = None
     sum: bool = False

@@ -58,18 +58,24 @@ class Journal:
             )
         )
 
-    def split_load(self, window_began: float, window_ended: float, drain_s: float) -> None:
-        """Replace the span `load` by warm-up, window and drain, now that their times are known."""
+    def split_load(
+        self, window_began: float, window_ended: float, proof_s: float, drain_s: float
+    ) -> None:
+        """Replace the span `load` by warm-up, window, proof (where there was one) and drain, now
+        that their times are known."""
         spans = []
         for span in self.manifest.phases:
             if span.name != "load":
                 spans.append(span)
                 continue
-            spans += [
+            load = [
                 PhaseSpan("warmup", span.started, window_began),
                 PhaseSpan("window", window_began, window_ended),
-                PhaseSpan("drain", window_ended, window_ended + drain_s),
             ]
+            if proof_s:
+                load.append(PhaseSpan("proof", window_ended, window_ended + proof_s))
+            proved = window_ended + proof_s
+            spans += [*load, PhaseSpan("drain", proved, proved + drain_s)]
         self.update(phases=tuple(spans))
 
     @property

@@ -14,6 +14,7 @@ class RunOptions:
     """What to run and how; None means the default that the scenario or the host gives.
 
     command is empty when `attach_pid` names a server that runs already. memory_limit in bytes.
+    driver: the name of an external load generator, '' for the embedded engine.
     invocation: the arguments of the command line, for the report to repeat.
     """
 
@@ -32,6 +33,7 @@ class RunOptions:
     deadline_s: float | None = None
     ready_timeout_s: float = 30.0
     profile: str = "auto"
+    driver: str = ""
     sample_rate_hz: float = 20.0
     environment: dict[str, str] = field(default_factory=dict)
     invocation: tuple[str, ...] = ()

@@ -22,17 +22,24 @@ import psutil
 import diagnose
 from diagnose.child import Child
 from diagnose.errors import DiagnoseError, Interrupted, ServerFailed, UsageError, WorkerFailed
-from diagnose.load.pool import LoadPool
 from diagnose.load.probe import probes
-from diagnose.load.requests import INLINE_BODY, prepare
-from diagnose.model.load import LoadPlan, LoadResult, LoadTick
+from diagnose.load.requests import prepare
+from diagnose.model.load import LoadResult
 from diagnose.model.profile import ProfileNote
 from diagnose.model.run import SCHEMA, Launch, Manifest, MemoryGuard, ServerEnd
-from diagnose.model.scenario import RequestTemplate
+from diagnose.model.scenario import (
+    INLINE_BODY,
+    Answer,
+    Protocol,
+    RequestTemplate,
+    Scenario,
+    Sending,
+)
 from diagnose.plain import exit_words
 from diagnose.process_tree import descendants
 from diagnose.recorder import profiling
 from diagnose.recorder.journal import Journal
+from diagnose.recorder.loading import Loads, chosen_driver, most_workers
 from diagnose.recorder.loop import Ended, Loop
 from diagnose.recorder.options import Live, Observer, RunOptions
 from diagnose.sampling.sampler import SamplerPlan, SamplerStatus
@@ -47,16 +54,14 @@ from diagnose.server.launch import (
     log_tail,
 )
 from diagnose.store.writer import RunWriter
+from diagnose.values import example
 
 IDLE_S = 1.0
 COOLDOWN_S = 2.0
 PROFILE_S = 3.0
-# Long enough for some samples of memory and sockets while all bodies are held.
-WAVE_LOOK_S = 0.6
 PROFILE_SETTLE_S = 0.5
 # A profiler needs this long beyond its window to attach, stop and write.
 PROFILER_PATIENCE_S = 20.0
-REPORT_PATIENCE_S = 5.0
 PROBE_TIMEOUT_S = 5.0
 PROBE_BUDGET_S = 15.0
 MEMORY_SHARE = 0.8
@@ -88,15 +93,14 @@ class _Recording:
         self.loop = Loop(self._look)
         self.server: Server | None = None
         self.sampler: Child | None = None
-        self.pools: list[LoadPool] = []
         self.status: SamplerStatus | None = None
         self._command: tuple[str, ...] = ()
         self.server_ended_at = 0.0
-        self._ticks: dict[int, LoadTick] = {}
         self._live_before: tuple[float, int, int, float] | None = None
         self._live_last = 0.0
         self._started = time.monotonic()
         self.journal: Journal
+        self.loads: Loads
 
     @property
     def manifest(self) -> Manifest:
@@ -143,7 +147,9 @@ class _Recording:
             said.append(self._standing())
         with self.journal.phase("probe") as said:
             said.append(self._probe())
-        result = self._measure()
+        result = self.loads.measure(self._standing)
+        if result is not None:
+            self.observer.note(_figures(result))
         if result is not None and self._worth_profiling(result):
             with self.journal.phase("profile") as said:
                 said.append(self._profile(result))
@@ -159,9 +165,12 @@ class _Recording:
         if options.attach_pid is not None:
             wanted = host_room.affinity_of(options.attach_pid)
         server_cpus, load_cpus, mode = host_room.cpu_sets(wanted, options.load_cpus)
-        workers = self._workers(load_cpus)
+        if self.scenario.server_cores and options.server_cpus is None:
+            server_cpus = server_cpus[: self.scenario.server_cores]
+        chosen_driver(options)
+        workers = most_workers(options, load_cpus)
         limit = host_room.raise_descriptor_limit(options.connections, workers)
-        host_room.check_ports(options.connections)
+        host_room.sources(options.host, options.connections)
         port = options.port
         if options.attach_pid is not None:
             _check_attached(options.attach_pid, port)
@@ -206,10 +215,7 @@ class _Recording:
             invocation=tuple(_utf8(word) for word in options.invocation),
         )
         self.journal = Journal(manifest, writer, self.observer)
-
-    def _workers(self, load_cpus: tuple[int, ...]) -> int:
-        wanted = self.options.load_workers or len(load_cpus)
-        return max(1, min(wanted, self.options.connections))
+        self.loads = Loads(options, self.journal, self.loop)
 
     def _launch(self) -> None:
         options, launch = self.options, self.manifest.launch
@@ -254,11 +260,14 @@ class _Recording:
 
     def _wait_ready(self, began: float) -> None:
         launch = self.manifest.launch
-        template = self.scenario.templates[0]
-        if template.payload_length > INLINE_BODY:
-            template = RequestTemplate("ready", template.method, template.target, body="diagnose")
+        template = _readiness_template(self.scenario)
         shown = f"[{launch.host}]" if ":" in launch.host else launch.host
-        request = prepare(template, f"{shown}:{launch.port}").head
+        request = example(prepare(template, f"{shown}:{launch.port}").head)
+        ready = (
+            partial(readiness.knock_h2, launch.host, launch.port, self.scenario.tls)
+            if self.scenario.protocol is Protocol.H2
+            else partial(readiness.knock, launch.host, launch.port, request, self.scenario.tls)
+        )
         deadline = began + self.options.ready_timeout_s
         seen = readiness.Seen(False, "nothing yet")
         pause = 0.02
@@ -270,7 +279,7 @@ class _Recording:
             if self.server.ended:
                 raise ServerFailed(self._death_notice())
             with self.loop.interruptible():
-                seen = readiness.knock(launch.host, launch.port, request, min(patience, left))
+                seen = ready(min(patience, left))
             # A handler may be slow and honest: wait longer for it each time.
             patience = patience * 2 if seen.silent else patience
             if seen.ready:
@@ -347,89 +356,6 @@ class _Recording:
             said += f"; {check.template}, {check.name}: {check.detail[:90]}"
         return said
 
-    def _plan(self, warmup_s: float, duration_s: float, drain_s: float) -> LoadPlan:
-        launch = self.manifest.launch
-        return LoadPlan(
-            address=launch.host,
-            port=launch.port,
-            scenario=self.scenario,
-            total_connections=self.options.connections,
-            first=0,
-            step=1,
-            warmup_s=warmup_s,
-            duration_s=duration_s,
-            drain_s=drain_s,
-        )
-
-    def _start_pool(self, plan: LoadPlan) -> LoadPool:
-        host = self.manifest.host
-        pool = LoadPool(plan, self._workers(host.load_cpus), host.load_cpus)
-        self.pools.append(pool)
-        self._ticks.clear()
-        for child in pool.children:
-            self.loop.listen(
-                child, partial(self._ticked, pool, child), partial(pool.check_alive, child)
-            )
-        return pool
-
-    def _ticked(self, pool: LoadPool, child: Child, line: bytes) -> None:
-        tick = pool.heard(child, line)
-        if tick is not None:
-            self.journal.writer.tick(tick)
-            self._ticks[tick.worker] = tick
-
-    def _measure(self) -> LoadResult | None:
-        """Connect, warm up, measure, drain; the result is stored before anything else happens."""
-        scenario = self.scenario
-        plan = self._plan(
-            scenario.warmup_s, scenario.duration_s, max(3.0, scenario.timeout_s + 1.0)
-        )
-        pool = self._start_pool(plan)
-        result: LoadResult | None = None
-        try:
-            with self.journal.phase("connect") as said:
-                self.loop.pump(time.monotonic() + plan.connect_s + 10.0, lambda: pool.ready)
-                said.append(f"{pool.established} of {plan.total_connections} connections")
-            if scenario.has_large_bodies:
-                with self.journal.phase("wave") as said:
-                    said.append(self._wave(pool, plan))
-            with self.journal.phase("load") as said:
-                pool.command(b"go")
-                longest = plan.warmup_s + plan.duration_s + plan.drain_s + REPORT_PATIENCE_S
-                self.loop.pump(time.monotonic() + longest, lambda: pool.finished, during_load=True)
-        finally:
-            result = self._collect(pool)
-            pool.close()
-            self.loop.forget(pool.children)
-        if result is not None:
-            self.observer.note(_figures(result))
-        return result
-
-    def _wave(self, pool: LoadPool, plan: LoadPlan) -> str:
-        """Every body in flight at once: what the server then holds, it holds for all of them."""
-        pool.command(b"wave")
-        self.loop.pump(time.monotonic() + plan.wave_s + 5.0, lambda: pool.waved, during_load=True)
-        self.loop.pump(time.monotonic() + WAVE_LOOK_S, during_load=True)
-        return f"{pool.held} of {plan.total_connections} bodies in flight; {self._standing()}"
-
-    def _collect(self, pool: LoadPool) -> LoadResult | None:
-        """The workers' reports, asked for early if need be; stored."""
-        if not pool.finished:
-            try:
-                pool.command(b"stop")
-                self.loop.pump_unguarded(
-                    time.monotonic() + REPORT_PATIENCE_S, lambda: pool.finished
-                )
-            except (WorkerFailed, OSError) as error:
-                self.journal.note(f"a load worker gave no report: {error}")
-        result = pool.result()
-        if result is None:
-            return None
-        self.journal.writer.load(result)
-        began = result.started
-        self.journal.split_load(began, began + result.duration_s, result.drain_s)
-        return result
-
     # -- profile -------------------------------------------------------------------------------
 
     def _worth_profiling(self, result: LoadResult) -> bool:
@@ -437,16 +363,15 @@ class _Recording:
             return False
         assert self.server is not None
         hangs = result.unanswered > 0 and not result.drain_progress
-        return not hangs and not self.server.ended and result.responses > 0
+        alive = not hangs and not self.server.ended
+        return alive and result.responses > 0 and self.loads.repeatable
 
     def _profile(self, measured: LoadResult) -> str:
         """The same load again with profilers on the busiest processes."""
         profilers = profiling.Profilers(self.options.profile)
-        plan = self._plan(PROFILE_SETTLE_S, PROFILE_S, 3.0)
-        pool = self._start_pool(plan)
+        pool = self.loads.again(PROFILE_SETTLE_S, PROFILE_S)
         notes: tuple[ProfileNote, ...] = ()
         try:
-            self.loop.pump(time.monotonic() + plan.connect_s + 10.0, lambda: pool.ready)
             pool.command(b"go")
             self.loop.pump(time.monotonic() + PROFILE_SETTLE_S)
             profilers.start(profiling.busiest(self.manifest.launch.runtimes), PROFILE_S)
@@ -458,12 +383,7 @@ class _Recording:
                 notes = profilers.collect(self.journal.writer.profiles_path)
         finally:
             profilers.close()
-            if not pool.finished:
-                pool.command(b"stop")
-                self.loop.pump_unguarded(time.monotonic() + 2.0, lambda: pool.finished)
-            result = pool.result()
-            pool.close()
-            self.loop.forget(pool.children)
+            result = self.loads.finish(pool)
         self.journal.update(profiles=notes, profiled_rps=result.rps if result else None)
         return _profile_said(notes, measured, result)
 
@@ -502,7 +422,7 @@ class _Recording:
         if now - self._live_last < 0.25:
             return
         self._live_last = now
-        ticks = list(self._ticks.values())
+        ticks = list(self.loads.ticks.values())
         responses = sum(tick.responses for tick in ticks)
         sent = sum(tick.bytes_sent for tick in ticks)
         cpu = self.status.cpu_s if self.status else 0.0
@@ -529,8 +449,9 @@ class _Recording:
         current = self.journal.current
         if current != "load":
             return current
-        phases = [tick.phase for tick in self._ticks.values()]
-        return phases[0] if phases and phases[0] in ("window", "drain") else "warmup"
+        phases = [tick.phase for tick in self.loads.ticks.values()]
+        known = ("ramp", "window", "proof", "drain")
+        return phases[0] if phases and phases[0] in known else "warmup"
 
     def _standing(self) -> str:
         status = self.status
@@ -548,9 +469,7 @@ class _Recording:
 
     def _shut_down(self) -> None:
         """End everything that was started here, in any state."""
-        for pool in self.pools:
-            if any(not child.ended for child in pool.children):
-                pool.close(0.2)
+        self.loads.close()
         if self.server is not None:
             self.server.stop()
         if self.sampler is not None:
@@ -579,6 +498,19 @@ def _program_name(command: tuple[str, ...]) -> str:
     """What a reader calls the server: the first word that is not `env` or a setting."""
     words = [word for word in command if word not in WRAPPERS and not SETTING.match(word)]
     return Path(words[0]).name if words else ""
+
+
+def _readiness_template(scenario: Scenario) -> RequestTemplate:
+    """A request that a server answers when it is ready: small, whole, and expected."""
+    for template in scenario.templates:
+        if template.expect.answer is Answer.ANY or template.sending is not Sending.WHOLE:
+            continue
+        if scenario.protocol is Protocol.WS:
+            return RequestTemplate("ready", "GET", template.target)
+        if template.payload_length > INLINE_BODY:
+            return RequestTemplate("ready", template.method, template.target, body="diagnose")
+        return template
+    return RequestTemplate("ready", "GET", "/")
 
 
 def _utf8(word: str) -> str:

@@ -23,6 +23,16 @@ def setting(item: Analyzed) -> str:
         extra += f", pipeline {scenario.pipeline}"
     if scenario.requests_per_connection:
         extra += f", {scenario.requests_per_connection} requests per connection"
+    if scenario.tls:
+        extra += ", TLS"
+    if scenario.rate:
+        extra += f", {scenario.rate:g} requests/s due"
+    if scenario.ramp_s:
+        extra += f", opened over {scenario.ramp_s:g} s"
+    if scenario.send_rate:
+        extra += f", each sends {format_bytes(scenario.send_rate)}/s"
+    if scenario.read_rate:
+        extra += f", each reads {format_bytes(scenario.read_rate)}/s"
     return (
         f"{scenario.name}, {manifest.connections} connections{extra}, "
         f"{item.figures['duration_s'] or 0:.1f} s; {manifest.launch.name}"

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import math
+import random
 import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from diagnose.errors import UsageError
-from diagnose.model.scenario import RequestTemplate, Scenario
+from diagnose.model.scenario import (
+    CODINGS,
+    INLINE_BODY,
+    Answer,
+    Expectation,
+    Protocol,
+    RequestTemplate,
+    Scenario,
+    Sending,
+)
+from diagnose.scenario.raw_file import raw_template
+from diagnose.values import has_counter, has_values, malformed
+
+MAX_RANDOM = 64 * 1024
+# A masked frame and its echo stay within one read of the generator.
+WS_LIMIT = 16 * 1024
 
 
 class _ExpectTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -19,18 +36,30 @@ class _ExpectTable(msgspec.Struct, forbid_unknown_fields=True):
     body: str | None = None
     content_type: str | None = None
     items: int | None = None
+    min_items: int | None = None
     multiplier: int = 1
     decimals: int | None = None
+    sum: bool = False
+    rows: int | None = None
+    price: tuple[float, float] | None = None
+    encoding: list[str] | None = None
+    max_wire_bytes: int | None = None
+    same: bool = False
+    answer: Answer = Answer.REQUIRED
 
 
 class _RequestTable(msgspec.Struct, forbid_unknown_fields=True):
     name: str
-    target: str
+    target: str = ""
     method: str = "GET"
     headers: dict[str, str] = {}
     body: str | None = None
     body_length: int = 0
     chunked: bool = False
+    raw: str | None = None
+    random_bytes: int = 0
+    sending: Sending = Sending.WHOLE
+    repeat: int = 1
     expect: _ExpectTable = msgspec.field(default_factory=_ExpectTable)
 
 
@@ -44,6 +73,14 @@ class _ScenarioTable(msgspec.Struct, forbid_unknown_fields=True):
     warmup_s: float = 1.5
     duration_s: float = 5.0
     timeout_s: float = 10.0
+    protocol: Protocol = Protocol.HTTP
+    tls: bool = False
+    port: int = 8080
+    server_cores: int = 0
+    rate: float = 0.0
+    ramp_s: float = 0.0
+    send_rate: float = 0.0
+    read_rate: float = 0.0
 
 
 _KNOWN = (
@@ -75,6 +112,13 @@ def parse_scenario(text: str, name: str) -> Scenario:
         ("duration_s must be positive", not 0 < parsed.duration_s < math.inf),
         ("timeout_s must be positive", not 0 < parsed.timeout_s < math.inf),
         ("warmup_s must not be negative", not 0 <= parsed.warmup_s < math.inf),
+        ("port must be 1 to 65535", not 1 <= parsed.port <= 65535),
+        ("server_cores must not be negative", parsed.server_cores < 0),
+        *(
+            (f"{name} must not be negative", not 0 <= getattr(parsed, name) < math.inf)
+            for name in ("rate", "ramp_s", "send_rate", "read_rate")
+        ),
+        ("repeat must be 1 to 100", any(not 1 <= table.repeat <= 100 for table in parsed.request)),
         (
             "two requests have the same name",
             len({table.name for table in parsed.request}) < len(parsed.request),
@@ -82,18 +126,58 @@ def parse_scenario(text: str, name: str) -> Scenario:
     ):
         if wrong:
             raise UsageError(f"scenario {name!r} is not valid: {what}")
+    templates = tuple(
+        template for table in parsed.request for template in [_template(table, name)] * table.repeat
+    )
+    if problem := unsendable(templates, parsed.pipeline, parsed.protocol):
+        raise UsageError(f"scenario {name!r} is not valid: {problem}")
     return Scenario(
         name=name,
         title=parsed.title,
         round=parsed.round,
-        templates=tuple(_template(table, name) for table in parsed.request),
+        templates=templates,
         connections=tuple(parsed.connections),
         pipeline=parsed.pipeline,
         requests_per_connection=parsed.requests_per_connection,
         warmup_s=parsed.warmup_s,
         duration_s=parsed.duration_s,
         timeout_s=parsed.timeout_s,
+        protocol=parsed.protocol,
+        tls=parsed.tls,
+        port=parsed.port,
+        server_cores=parsed.server_cores,
+        rate=parsed.rate,
+        ramp_s=parsed.ramp_s,
+        send_rate=parsed.send_rate,
+        read_rate=parsed.read_rate,
     )
+
+
+def unsendable(templates: Sequence[RequestTemplate], pipeline: int, protocol: Protocol) -> str:
+    """Why these requests cannot be sent so together; '' when they can."""
+    if pipeline > 1 and any(template.body_length > INLINE_BODY for template in templates):
+        return f"pipeline = {pipeline}: generated bodies over {INLINE_BODY} bytes are not pipelined"
+    if pipeline > 1 and any(template.sending is not Sending.WHOLE for template in templates):
+        return (
+            f"pipeline = {pipeline}: a request that is not sent whole ends what a connection sends"
+        )
+    if protocol is Protocol.WS:
+        for template in templates:
+            if (
+                template.raw is not None
+                or template.body is None
+                or template.sending is not Sending.WHOLE
+            ):
+                return f"request {template.name!r}: a WebSocket message is the text in body"
+            if has_values(template.body.encode()):
+                return f"request {template.name!r}: values are not filled into WebSocket messages"
+            if len(template.body.encode()) > WS_LIMIT:
+                return f"request {template.name!r}: a WebSocket message may have {WS_LIMIT} bytes"
+    if protocol is Protocol.H2:
+        for template in templates:
+            if template.raw is not None or template.sending is not Sending.WHOLE:
+                return f"request {template.name!r}: raw bytes are HTTP/1.1, not HTTP/2"
+    return ""
 
 
 # RFC 9110, 5.6.2: a token, as methods and header names are.
@@ -108,6 +192,21 @@ def _wrong(table: _RequestTable) -> str:
         return f"method {table.method!r} is not one word"
     if table.method == "HEAD":
         return "method HEAD is not supported: its answers have no body to check"
+    if (table.raw is not None) + bool(table.random_bytes) + bool(table.target) != 1:
+        return "give one of target, raw, random_bytes"
+    if not 0 <= table.random_bytes <= MAX_RANDOM:
+        return f"random_bytes takes 1 to {MAX_RANDOM}, not {table.random_bytes}"
+    if not table.target:
+        return _wrong_raw(table)
+    for what, text in (
+        ("target", table.target),
+        ("body", table.body or ""),
+        *table.headers.items(),
+    ):
+        if problem := malformed(text.encode()):
+            return f"{what}: {problem!r} is not {{RAND:min:max}} with min <= max, nor {{SEQ:start}}"
+    if has_counter((table.body or "").encode()):
+        return "SEQ in a body has no constant length: use RAND, or SEQ in the target"
     if not _TARGET.fullmatch(table.target):
         return (
             f"target {table.target!r} must start with '/' and hold only printable ASCII, no space"
@@ -125,14 +224,48 @@ def _wrong(table: _RequestTable) -> str:
         return "give body or body_length, not both"
     if table.body_length < 0:
         return f"body_length must not be negative, not {table.body_length}"
-    if table.expect.items is not None and table.expect.items < 0:
-        return f"expect.items must not be negative, not {table.expect.items}"
+    if table.sending is not Sending.WHOLE and table.body is None and not table.body_length:
+        return f"sending = {table.sending.value!r}: there is no body to hold back"
+    return _wrong_expectation(table.expect)
+
+
+def _wrong_expectation(expect: _ExpectTable) -> str:
+    if expect.items is not None and expect.items < 0:
+        return f"expect.items must not be negative, not {expect.items}"
+    if expect.sum and expect.body is not None:
+        return "give expect.sum or expect.body, not both"
+    if expect.price is not None and expect.rows is None:
+        return "expect.price needs expect.rows"
+    if unknown := sorted(set(expect.encoding or ()) - set(CODINGS)):
+        return f"expect.encoding {unknown[0]!r} cannot be decoded; known: {', '.join(CODINGS)}"
     return ""
+
+
+def _wrong_raw(table: _RequestTable) -> str:
+    """What is wrong with a request that is given by its bytes."""
+    for name in ("method", "headers", "body", "body_length", "chunked", "sending"):
+        if getattr(table, name) != getattr(_RequestTable(name=""), name):
+            return f"{name} is part of the raw bytes: leave it out"
+    if table.raw is not None and not table.raw:
+        return "raw must hold at least one byte"
+    if problem := malformed((table.raw or "").encode()):
+        return f"raw: {problem!r} is not {{RAND:min:max}} with min <= max, nor {{SEQ:start}}"
+    return _wrong_expectation(table.expect)
 
 
 def _template(table: _RequestTable, scenario: str) -> RequestTemplate:
     if problem := _wrong(table):
         raise UsageError(f"scenario {scenario!r}, request {table.name!r}: {problem}")
+    if not table.target:
+        raw = (
+            random.Random(table.name).randbytes(table.random_bytes)
+            if table.raw is None
+            else table.raw.encode("utf-8")
+        )
+        template = raw_template(table.name, raw)
+        if table.expect == _ExpectTable():
+            return template
+        return replace(template, expect=_expectation(table.expect, 0))
     template = RequestTemplate(
         name=table.name,
         method=table.method,
@@ -141,17 +274,25 @@ def _template(table: _RequestTable, scenario: str) -> RequestTemplate:
         body=table.body,
         body_length=table.body_length,
         chunked=table.chunked,
+        sending=table.sending,
     )
-    body = table.expect.body
-    if body is not None:
-        body = body.replace("$LENGTH", str(template.payload_length))
-    expect = replace(
-        template.expect,
-        status=tuple(table.expect.status),
-        body=body,
-        content_type=table.expect.content_type,
-        items=table.expect.items,
-        multiplier=table.expect.multiplier,
-        decimals=table.expect.decimals,
+    return replace(template, expect=_expectation(table.expect, template.payload_length))
+
+
+def _expectation(table: _ExpectTable, length: int) -> Expectation:
+    return Expectation(
+        status=tuple(table.status),
+        body=None if table.body is None else table.body.replace("$LENGTH", str(length)),
+        content_type=table.content_type,
+        items=table.items,
+        min_items=table.min_items,
+        multiplier=table.multiplier,
+        decimals=table.decimals,
+        sum=table.sum,
+        rows=table.rows,
+        price=table.price,
+        encoding=None if table.encoding is None else tuple(table.encoding),
+        max_wire_bytes=table.max_wire_bytes,
+        same=table.same,
+        answer=table.answer,
     )
-    return replace(template, expect=expect)

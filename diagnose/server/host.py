@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import platform
 import resource
@@ -17,6 +18,9 @@ from diagnose.model.run import HostFacts
 SPLIT_FROM = 4
 # Descriptors that a worker or server needs beside its connections.
 SPARE_DESCRIPTORS = 128
+# Connections that are opened again need ports while the old ones are not free yet.
+PORT_SHARE = 0.8
+FIRST_SOURCE = ipaddress.IPv4Address("127.0.0.2")
 
 
 def parse_cpus(text: str) -> tuple[int, ...]:
@@ -71,6 +75,14 @@ def affinity_of(pid: int) -> tuple[int, ...] | None:
         return None
 
 
+def workers_for_descriptors(connections: int) -> int:
+    """The fewest load workers that can hold the connections."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY or hard <= SPARE_DESCRIPTORS:
+        return 1
+    return -(-connections // (hard - SPARE_DESCRIPTORS))
+
+
 def raise_descriptor_limit(connections: int, workers: int) -> int:
     """Raise the soft limit of open files to the hard one; the limit that then holds.
 
@@ -88,16 +100,31 @@ def raise_descriptor_limit(connections: int, workers: int) -> int:
     return hard
 
 
-def check_ports(connections: int) -> None:
-    """Raises: HostLimit when one client address has too few ports for the connections."""
+def sources(host: str, connections: int) -> tuple[tuple[str, ...], int]:
+    """Client addresses to connect from, and connections from each; nothing where one will do.
+
+    All of 127.0.0.0/8 is this machine, and each address has ports of its own.
+
+    Raises: HostLimit when one client address has too few ports and there is no other.
+    """
     text = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text()
     low, high = (int(word) for word in text.split())
-    if connections > high - low + 1:
-        raise HostLimit(
-            f"{connections} connections from one address need as many local ports, but "
-            f"ip_local_port_range {low}-{high} has {high - low + 1}; widen it with "
-            f"`sysctl -w net.ipv4.ip_local_port_range='1024 65535'` or use fewer connections"
-        )
+    ports = high - low + 1
+    if connections <= ports * PORT_SHARE:
+        return (), 0
+    address = ipaddress.ip_address(host)
+    if address.version == 4 and address.is_loopback:
+        each = max(1, int(ports * PORT_SHARE))
+        count = -(-connections // each)
+        return tuple(str(FIRST_SOURCE + place) for place in range(count)), each
+    if connections <= ports:
+        return (), 0
+    raise HostLimit(
+        f"{connections} connections from one address need as many local ports, but "
+        f"ip_local_port_range {low}-{high} has {ports}; widen it with "
+        "`sysctl -w net.ipv4.ip_local_port_range='1024 65535'`, use fewer connections, or serve "
+        "on 127.0.0.1, which can be reached from many addresses"
+    )
 
 
 def host_facts(

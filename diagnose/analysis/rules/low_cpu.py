@@ -10,7 +10,7 @@ slow database does that.
 from __future__ import annotations
 
 from diagnose.analysis.build import finding, unknown
-from diagnose.analysis.generator import LATE_SHARE, worst_lag_share
+from diagnose.analysis.generator import LATE_SHARE, bounded_load, worst_lag_share
 from diagnose.analysis.observe import Usage, measured_ticks, unseen, usage
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.run import Run
@@ -58,6 +58,8 @@ def check(run: Run) -> Finding:
     if in_flight < MIN_IN_FLIGHT * cores:
         why = f"{in_flight:.1f} requests in flight cannot keep {cores} cores busy"
         return unknown(__name__, KIND, why, rows)
+    if bounded := bounded_load(run.manifest.scenario, run.load.overdue):
+        return unknown(__name__, KIND, f"{bounded}: the server may have had nothing to do", rows)
     lag = worst_lag_share(run)
     if lag > LATE_SHARE:
         rows.append(Evidence("lag_to_latency_p50", lag, "ratio", LATE_SHARE, "load.json"))

@@ -11,21 +11,22 @@ from diagnose.cli.console import errors_to, results_to
 from diagnose.cli.options import check_names
 from diagnose.cli.results import analyzed
 from diagnose.errors import UsageError
+from diagnose.reports import gcannon, markdown, terminal
 from diagnose.reports import json as json_report
-from diagnose.reports import markdown, terminal
 from diagnose.store.writer import write_findings, write_report
 
-FORMATS = ("terminal", "markdown", "json")
+FORMATS = ("terminal", "markdown", "json", "gcannon")
 
 
 def report(
     run: list[Path] = typer.Argument(help="Run directories, as `diagnose run` prints them."),
-    form: str = typer.Option("terminal", "--format", help="terminal, markdown or json."),
+    form: str = typer.Option("terminal", "--format", help="terminal, markdown, json or gcannon."),
     as_json: bool = typer.Option(False, "--json", help="The same as --format json."),
 ) -> None:
     """Analyze stored runs again and print or write their reports.
 
-    markdown writes report.md and its pictures into each run directory and prints the path.
+    markdown writes report.md and its pictures into each run directory and prints the path. gcannon
+    prints the lines of the benchmark's load generator, then what it does not count.
     """
     form = "json" if as_json else form
     check_names([form], FORMATS, "format")
@@ -39,6 +40,8 @@ def report(
             )
     if form == "json":
         sys.stdout.write(json_report.render(items) + "\n")
+    elif form == "gcannon":
+        sys.stdout.write(gcannon.render(items) + "\n")
     elif form == "markdown":
         for item in items:
             try:

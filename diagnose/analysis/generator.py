@@ -43,3 +43,8 @@ def bounded_load(scenario: Scenario, overdue: int) -> str:
     if scenario.read_rate:
         return "the client reads slowly on purpose"
     return ""
+
+
+def not_told(run: Run) -> str:
+    """The driver that loaded the server and does not tell all that our engine does; '' for ours."""
+    return run.load.generator if run.load and run.load.generator != "diagnose" else ""

@@ -108,6 +108,14 @@ FOREIGN_CORES = 0.3
 def caveats(item: Analyzed) -> list[str]:
     """What a reader must know before quoting the figures."""
     notes = list(item.run.manifest.notes)
+    load = item.run.load
+    if load is not None and load.generator != "diagnose":
+        notes += [f"loaded by {load.generator}: {caveat}" for caveat in load.caveats]
+    if load is not None and load.overdue:
+        notes.append(
+            f"{load.overdue:,} requests were due and not sent: the server did not keep up with "
+            f"{load.rate:g} requests/s on these connections"
+        )
     foreign = item.figures["foreign_cores"]
     if foreign is not None and foreign > FOREIGN_CORES:
         notes.insert(

@@ -12,6 +12,7 @@ with them.
 from __future__ import annotations
 
 from diagnose.analysis.build import finding, unknown
+from diagnose.analysis.generator import not_told
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.run import Run
 
@@ -65,6 +66,12 @@ def check(run: Run) -> Finding:
         )
     if load is None or responses < MIN_RESPONSES:
         return unknown(__name__, KIND, f"fewer than {MIN_RESPONSES} responses", rows)
+    if driver := not_told(run):
+        if run.manifest.probes and not load.opens:
+            claim = f"kept when idle; under load {driver} does not tell how connections end"
+            return unknown(__name__, KIND, claim, rows)
+        if not load.opens:
+            return unknown(__name__, KIND, f"{driver} does not tell how connections end", rows)
     replaced = sum(len(sample.gone) for sample in run.samples_in("window"))
     if replaced >= 2 and CLOSED_CLEAR < share < MOSTLY_CLOSED:
         rows.append(Evidence("processes_ended", replaced, "processes", 0, "samples.jsonl"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from statistics import median
 
 from diagnose.analysis.build import finding, unknown
+from diagnose.analysis.generator import not_told
 from diagnose.analysis.observe import measured_ticks
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.run import Run
@@ -26,6 +27,8 @@ RENEWED_SHARE = 0.01
 
 def check(run: Run) -> Finding:
     """Found when more than a tenth of the connections was missing half of the time."""
+    if driver := not_told(run):
+        return unknown(__name__, KIND, f"{driver} does not tell how many connections stood")
     by_time: dict[int, dict[int, int]] = {}
     for tick in measured_ticks(run):
         if tick.phase == "window":

@@ -10,6 +10,7 @@ window, although they were answered in the end.
 from __future__ import annotations
 
 from diagnose.analysis.build import finding, unknown
+from diagnose.analysis.generator import not_told
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.load import Failure
 from diagnose.model.run import Run
@@ -49,6 +50,10 @@ def check(run: Run) -> Finding:
             "see what the server's threads wait for meanwhile; a handler that is meant to take so "
             "long needs a larger --timeout",
             explains=share,
+        )
+    if load.unanswered == 0 and (driver := not_told(run)):
+        return unknown(
+            __name__, KIND, f"{driver} does not tell of requests without an answer", rows
         )
     if load.unanswered == 0:
         return finding(__name__, KIND, Verdict.CLEAR, "every request was answered", rows)

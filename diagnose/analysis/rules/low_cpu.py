@@ -10,7 +10,7 @@ slow database does that.
 from __future__ import annotations
 
 from diagnose.analysis.build import finding, unknown
-from diagnose.analysis.generator import LATE_SHARE, bounded_load, worst_lag_share
+from diagnose.analysis.generator import LATE_SHARE, bounded_load, not_told, worst_lag_share
 from diagnose.analysis.observe import Usage, measured_ticks, unseen, usage
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.run import Run
@@ -43,6 +43,10 @@ def check(run: Run) -> Finding:
         return unknown(__name__, KIND, "the server has one core only")
     ticks = [tick.in_flight for tick in measured_ticks(run) if tick.phase == "window"]
     workers = max(1, len(run.load.workers))
+    pipeline = run.manifest.scenario.pipeline
+    if not_told(run):
+        # A driver's closed loop: it has no ticks, but its connections are busy all the time.
+        ticks = [run.manifest.connections * pipeline]
     in_flight = sum(ticks) / len(ticks) * workers if ticks else 0.0
     unwanted = max(
         used.idle, cores - max(used.busy, used.server_cores) - _generator(run) - used.stolen

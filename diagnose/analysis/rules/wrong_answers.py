@@ -8,6 +8,7 @@ something else.
 from __future__ import annotations
 
 from diagnose.analysis.build import finding, unknown
+from diagnose.analysis.generator import not_told
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.load import Failure
 from diagnose.model.run import ProbeCheck, Run
@@ -61,6 +62,10 @@ def check(run: Run) -> Finding:
         )
     if responses == 0:
         return unknown(__name__, KIND, "nothing was answered", rows)
+    if (driver := not_told(run)) and load and not load.bodies_checked:
+        return unknown(
+            __name__, KIND, f"{driver} looked at the status of {responses} responses only", rows
+        )
     return finding(
         __name__, KIND, Verdict.CLEAR, f"{wrong} of {responses} responses were wrong", rows
     )

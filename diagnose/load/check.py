@@ -16,7 +16,7 @@ from diagnose.model.scenario import Expectation
 # Totals are money-like products of floats: half a unit of the last decimal that is kept.
 TOTAL_TOLERANCE = 0.011
 # A body that decodes to more is not looked at: it could take all memory.
-MAX_DECODED = 64 * 1024 * 1024
+MAX_DECODED = 8 * 1024 * 1024
 # What a server sends may be megabytes; a reader needs its beginning.
 SHOWN = 200
 _Fields = Mapping[str, tuple[type, ...]]

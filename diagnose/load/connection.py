@@ -20,12 +20,16 @@ LINGER_RESET = struct.pack("ii", 1, 0)
 NOTHING: dict[bytes, int] = {}
 
 
+# The file repeats from here on: long enough for large slices, and it stays in the cores' cache.
+PERIOD = 1 << 20
+
+
 class SharedBody:
     """A body in an anonymous file in memory, sent to any number of connections by sendfile."""
 
     def __init__(self, payload: Payload) -> None:
         self.fd = os.memfd_create("diagnose-body", os.MFD_CLOEXEC)
-        repeats = max(1, (8 << 20) // max(1, len(payload.unit)))
+        repeats = max(1, PERIOD // max(1, len(payload.unit)))
         self._period = len(payload.unit) * min(
             repeats, max(1, payload.length // max(1, len(payload.unit)))
         )
@@ -64,6 +68,12 @@ class SharedBody:
         os.close(self.fd)
 
 
+# What is kept of a body that is decoded or parsed, on some connections, and of any other.
+KEEP_DEEP = 4 * 1024 * 1024
+KEEP_SHALLOW = 64 * 1024
+KEEPERS = 8
+
+
 class TemplateState:
     """A template with its bytes, what was recognized so far as a right answer, and its figures.
 
@@ -77,18 +87,23 @@ class TemplateState:
         "body",
         "body_sent",
         "body_sents",
+        "checked_at",
         "compares",
         "deep_check",
         "expected",
         "failures",
+        "farewell",
         "first",
         "first_byte",
         "first_bytes",
         "good",
         "heads",
         "histogram",
+        "keep",
+        "known",
         "latencies",
         "opening",
+        "plain",
         "prepared",
         "recognized",
         "request",
@@ -110,9 +125,20 @@ class TemplateState:
         self.weight = 0 if self.any else 1
         self.compares = compares_body(template.expect)
         self.deep_check = looks_into_body(template.expect)
+        deep = self.deep_check or template.expect.same
+        wanted = len((template.expect.body or "").encode())
+        self.keep = KEEP_DEEP if deep else max(KEEP_SHALLOW, 2 * wanted)
         self.body = SharedBody(prepared.payload) if prepared.payload else None
+        # One small request with an answer that is required, the same on every connection.
+        self.plain = not (self.any or self.varies or self.body or self.opening)
         # The body that all others must equal, where the template wants that.
         self.first: bytes | None = None
+        # As known, of an answer that announces the end of the connection.
+        self.farewell: bytes | None = None
+        # The exact bytes of the last right answer that came whole in one read, body checked.
+        self.known: bytes | None = None
+        # When a body was last parsed to check it.
+        self.checked_at = 0.0
         # Exact bytes of one read that were parsed and found right -> number of responses in them.
         self.good: dict[bytes, int] = {}
         # How often one of them was met since the last tick.
@@ -148,11 +174,13 @@ class Connection:
     """One connection: its socket and where it is in its requests.
 
     good: what the fast path recognizes on it now, NOTHING while something is under way that it
-    must not touch; own: what it recognizes between requests. request, expected: the bytes to send
-    and the body to come back, values filled in. sent: when the oldest unanswered request was due;
-    queue: (due, count) of pipelined requests. offset: bytes of the body sent, -1 when no body is
-    under way. upgrading: the bytes so far of the answer to a WebSocket upgrade, None when none is
-    awaited. shaking: in the TLS handshake. special: its reads need more than one plain call.
+    must not touch; own: what it recognizes between requests. latest: the exact bytes of one right
+    answer, None where good is NOTHING; known: what latest is between requests. request, expected:
+    the bytes to send and the body to come back, values filled in. sent: when the oldest unanswered
+    request was due; queue: (due, count) of pipelined requests. offset: bytes of the body sent, -1
+    when no body is under way. upgrading: the bytes so far of the answer to a WebSocket upgrade,
+    None when none is awaited. shaking: in the TLS handshake. special: its reads need more than one
+    plain call. keeper: it keeps long bodies whole, so that they can be checked.
     """
 
     __slots__ = (
@@ -164,8 +192,11 @@ class Connection:
         "good",
         "in_flight",
         "index",
+        "keeper",
+        "known",
         "lag",
         "last",
+        "latest",
         "offset",
         "opened",
         "own",
@@ -191,6 +222,7 @@ class Connection:
         self.template = template
         self.state = state
         self.lag = False
+        self.keeper = True
         self.special = False
         self.sock: socket.SocketType | None = None
         self.tls: ssl.SSLSocket | None = None
@@ -199,13 +231,21 @@ class Connection:
         self.request = state.request
         self.expected = state.expected
         self.own = state.good
+        self.known: bytes | None = None
+        self.parser: ResponseParser | FrameParser = ResponseParser()
+        self.queue: deque[tuple[float, int]] = deque()
         self.clear(0.0)
 
     def clear(self, now: float) -> None:
         """As just before connecting."""
-        self.parser: ResponseParser | FrameParser = ResponseParser()
+        # Making them takes longer than all else here, and most connections end between responses.
+        if not self.parser.idle or type(self.parser) is FrameParser:
+            self.parser = ResponseParser()
+        self.parser.keep = self.state.keep if self.keeper else min(self.state.keep, KEEP_SHALLOW)
+        if self.queue:
+            self.queue.clear()
         self.good = NOTHING
-        self.queue: deque[tuple[float, int]] = deque()
+        self.latest: bytes | None = None
         self.in_flight = 0
         self.served = 0
         self.sent = self.last = self.opened = now

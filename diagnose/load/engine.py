@@ -7,6 +7,7 @@ and one write. Everything else takes the slow path (see exchange).
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable
@@ -191,6 +192,7 @@ class Engine(Exchange):
         self._sending = False
         for connection in self.connections:
             connection.good = NOTHING
+            connection.latest = None
         started = time.monotonic()
         self._last_answer = float("-inf")
         self._loop(end, lambda: self.in_flight <= 0)
@@ -230,6 +232,7 @@ class Engine(Exchange):
         poll = self._epoll.poll
         by_fd = self._by_fd
         size = READ_SIZE
+        hashed = self._hashed
         deep = self._pipeline > 1
         limit = self._per_connection
         precise = self._schedule is not None
@@ -275,7 +278,8 @@ class Engine(Exchange):
                     continue
                 if mask & OUT:
                     self._writable(connection, clock())
-                if not mask & ~OUT:
+                # Sending may have ended the connection; what else is said of it is void then.
+                if not mask & ~OUT or connection.fd != fd:
                     continue
                 try:
                     data = self._special_read(connection) if connection.special else read(fd, size)
@@ -285,9 +289,13 @@ class Engine(Exchange):
                     self._lost(connection, error, clock())
                     continue
                 now = clock()
-                count = connection.good.get(data)
+                # Comparing costs a tenth of hashing; long answers are only compared.
+                if data == connection.latest:
+                    count = 1
+                else:
+                    count = connection.good.get(data, 0) if len(data) <= hashed else 0
                 if (
-                    count is None
+                    not count
                     or count > connection.in_flight
                     or (limit and (deep or connection.served + count >= limit))
                 ):
@@ -367,10 +375,17 @@ class Engine(Exchange):
         timeout = self.plan.scenario.timeout_s if self.phase != "wave" else float("inf")
         stalled = 0
         for connection in self.connections:
+            if connection.sock is not None and not connection.connected:
+                # The kernel itself gives up after two minutes.
+                if now - connection.opened > timeout:
+                    self._not_connected(connection, errno.ETIMEDOUT, now)
+                continue
             opening = connection.connected and (
                 connection.upgrading is not None or connection.shaking
             )
-            if (connection.in_flight and not connection.state.any) or opening:
+            # An answer may be there while the rest of its request cannot be sent.
+            stuck = connection.in_flight or connection.offset >= 0
+            if (stuck and not connection.state.any) or opening:
                 age = now - max(connection.sent, connection.last)
                 if age > STALLED_S:
                     stalled += 1

@@ -22,11 +22,15 @@ from diagnose.model.load import Failure, LoadPlan
 # end of their head.
 RECOGNIZED = 2048
 KNOWN_LIMIT = 4096
+# However long they are: a server that never says the same twice must not fill the memory.
+KNOWN_BYTES = 4 * 1024 * 1024
 # Of answers that differ between connections each connection keeps but a few.
 OWN_LIMIT = 8
 # JSON bodies that are parsed and compared: the first few of each template, then one in so many.
 CHECK_FIRST = 16
 CHECK_SHARE = 64
+# An answer that is new in its bytes is checked soon, so that it is known when it comes again.
+CHECK_S = 0.25
 # The head of the answer to an upgrade.
 MAX_UPGRADE_HEAD = 16 * 1024
 
@@ -38,6 +42,9 @@ class Exchange(Sending):
         super().__init__(plan)
         self.late = 0
         self._last_answer = NEVER
+        # Reads up to this size are looked up by their bytes.
+        self._hashed = RECOGNIZED if self._pipeline == 1 else READ_SIZE
+        self._checked = self._first_of_read = False
 
     # -- receiving -----------------------------------------------------------------------------
 
@@ -88,9 +95,16 @@ class Exchange(Sending):
             self._upgraded(connection, data, now)
             return
         state = connection.state
-        count = connection.own.get(data)
+        if data == (connection.known if state.varies else state.known):
+            count = 1
+        else:
+            count = connection.own.get(data, 0) if len(data) <= self._hashed else 0
         if count and count <= connection.in_flight and self._quiet(connection):
             self._recognized_again(connection, state, count, now)
+            return
+        if data == state.farewell and connection.in_flight == 1 and self._quiet(connection):
+            self._count_recognized(connection, state, 1, now)
+            self._after_close_announced(connection, now)
             return
         began = connection.parser.idle
         try:
@@ -107,6 +121,7 @@ class Exchange(Sending):
             if not connection.connected:
                 return
         clean = True
+        self._first_of_read = True
         for response in responses:
             if response.head.close:
                 connection.announced = True
@@ -120,8 +135,11 @@ class Exchange(Sending):
                 connection.announced = True
         if not responses:
             connection.good = NOTHING
+            connection.latest = None
             return
         if connection.announced:
+            if clean and began and len(responses) == 1 and not state.varies:
+                self._learn_farewell(connection, state, data, responses)
             self._after_close_announced(connection, now)
             return
         if clean and began and self._learnable(connection, state, data, responses):
@@ -139,6 +157,14 @@ class Exchange(Sending):
         self, connection: Connection, state: TemplateState, count: int, now: float
     ) -> None:
         """Right answers by their bytes, where the next request is not due at once."""
+        self._count_recognized(connection, state, count, now)
+        self._next(connection, now)
+        if connection.connected:
+            self._settle(connection)
+
+    def _count_recognized(
+        self, connection: Connection, state: TemplateState, count: int, now: float
+    ) -> None:
         state.recognized += count
         if self._pipeline > 1:
             self._popped(connection, state, count, now)
@@ -151,28 +177,44 @@ class Exchange(Sending):
         connection.in_flight -= count
         self.in_flight -= count * state.weight
         self._body_over(connection)
-        self._next(connection, now)
-        if connection.connected:
-            self._settle(connection)
 
     def _learnable(
         self, connection: Connection, state: TemplateState, data: bytes, responses: list[Response]
     ) -> bool:
         """These bytes are right whenever they come again."""
         return (
-            not state.deep_check
-            and not state.any
-            and len(data) <= (RECOGNIZED if self._pipeline == 1 else READ_SIZE)
+            not state.any
+            and (self._checked or not state.compares)
             and connection.parser.idle
             and all(response.head.status // 100 == 2 for response in responses)
+            # The bytes alone must be so many complete responses, not the end of an earlier one.
+            and (
+                bool(state.opening)
+                or (
+                    data.startswith(b"HTTP/1.1 ")
+                    and (len(responses) == 1 or data.count(b"HTTP/1.1 ") == len(responses))
+                )
+            )
         )
 
     def _learn(self, connection: Connection, state: TemplateState, data: bytes, count: int) -> None:
-        # These bytes alone must be `count` complete responses, not the end of an earlier one.
-        if state.opening or (data.startswith(b"HTTP/1.1 ") and data.count(b"HTTP/1.1 ") == count):
-            if len(connection.own) >= (OWN_LIMIT if state.varies else KNOWN_LIMIT):
+        if count == 1:
+            if state.varies:
+                connection.known = data
+            else:
+                state.known = data
+        if len(data) <= self._hashed:
+            limit = OWN_LIMIT if state.varies else min(KNOWN_LIMIT, KNOWN_BYTES // len(data))
+            if len(connection.own) >= limit:
                 connection.own.clear()
             connection.own[data] = count
+
+    def _learn_farewell(
+        self, connection: Connection, state: TemplateState, data: bytes, responses: list[Response]
+    ) -> None:
+        complete = not responses[0].head.until_close and responses[0].head.status != 101
+        if complete and self._learnable(connection, state, data, responses):
+            state.farewell = data
 
     def _popped(self, connection: Connection, state: TemplateState, count: int, now: float) -> None:
         """Record the latencies of the oldest `count` pipelined requests."""
@@ -202,9 +244,10 @@ class Exchange(Sending):
             if not data.startswith(b"HTTP/1.1 2"):
                 return None
             head = parse_head(key)
-            if len(state.heads) > KNOWN_LIMIT:
-                state.heads.clear()
-            state.heads[key] = head
+            if len(key) <= RECOGNIZED:
+                if len(state.heads) > KNOWN_LIMIT:
+                    state.heads.clear()
+                state.heads[key] = head
         if head.length is None or len(data) != end + 4 + head.length:
             return None
         return Response(head, data[end + 4 :], head.length)
@@ -256,7 +299,7 @@ class Exchange(Sending):
         if state.any:
             tally.tolerated += 1
         else:
-            right = self._judge(connection, state, response)
+            right = self._judge(connection, state, response, now)
         if self._pipeline > 1:
             self._popped(connection, state, 1, now)
         else:
@@ -271,15 +314,25 @@ class Exchange(Sending):
             self._body_over(connection)
         return right
 
-    def _judge(self, connection: Connection, state: TemplateState, response: Response) -> bool:
+    def _judge(
+        self, connection: Connection, state: TemplateState, response: Response, now: float
+    ) -> bool:
         """Compare a response with what is expected; count it as right or as failed."""
         tally = self.tally
         check_body = state.compares and (
             not state.deep_check
             or state.responses <= CHECK_FIRST
             or state.responses % CHECK_SHARE == 0
+            or now - state.checked_at > CHECK_S
         )
+        if response.body is None and not connection.keeper and response.body_length <= state.keep:
+            check_body = False
         tally.bodies_checked += check_body
+        if check_body:
+            state.checked_at = now
+        # Of pipelined answers in one read, all must have been checked.
+        self._checked = check_body and (self._checked or self._first_of_read)
+        self._first_of_read = False
         expect = state.template.expect
         problem = wrong(response, expect, check_body, connection.expected, state.first)
         if problem is not None:
@@ -305,7 +358,7 @@ class Exchange(Sending):
         """After answers: send more, or close when this connection has had its share."""
         if self._per_connection and connection.served >= self._per_connection:
             if not connection.in_flight:
-                self._reopen(connection, now)
+                self._turn_over(connection, now)
             return
         if connection.offset < 0 and not connection.pending:
             self._more(connection, now)
@@ -319,7 +372,10 @@ class Exchange(Sending):
             self.tally.server_closes += 1
             self.tally.close_announced += 1
         self.tally.unanswered_at_close += connection.in_flight * connection.state.weight
-        self._reopen(connection, now)
+        if connection.in_flight or connection.offset >= 0 or connection.body_out:
+            self._reopen(connection, now)
+        else:
+            self._turn_over(connection, now)
 
     def _retry_delay(self, connection: Connection) -> float:
         """A server that ends connections unserved is not to be flooded with new ones."""
@@ -331,7 +387,7 @@ class Exchange(Sending):
             response = connection.parser.end()
         except FramingError as error:
             self._failed(connection, Failure.CLOSED_RECEIVING, str(error), connection.in_flight)
-            self._reopen(connection, now)
+            self._reopen(connection, now, self._retry_delay(connection))
             return
         state = connection.state
         if response is not None and connection.in_flight:

@@ -54,6 +54,9 @@ def parse_head(data: bytes) -> Head:
     Raises: FramingError.
     """
     lines = data.split(b"\r\n")
+    # RFC 9110, 5.5: "Field values containing CR, LF, or NUL characters are invalid and dangerous".
+    if b"\0" in data or data.count(b"\r") >= len(lines) or data.count(b"\n") >= len(lines):
+        raise FramingError(f"CR, LF or NUL inside a line of the head: {data[:60]!r}")
     match = _STATUS_LINE.match(lines[0])
     if match is None:
         raise FramingError(f"not a status line: {lines[0][:60]!r}")
@@ -99,10 +102,10 @@ class ResponseParser:
     only counted, so that a parser never grows with what the server sends.
     """
 
-    __slots__ = ("_body", "_buffer", "_head", "_keep", "_left", "_state", "_total")
+    __slots__ = ("_body", "_buffer", "_head", "_left", "_state", "_total", "keep")
 
     def __init__(self, keep: int = 4 * 1024 * 1024) -> None:
-        self._keep = keep
+        self.keep = keep
         self._buffer = b""
         self._reset()
 
@@ -111,7 +114,7 @@ class ResponseParser:
         self._state = "head"
         self._left = 0
         self._total = 0
-        self._body: list[bytes] | None = []
+        self._body: bytearray | None = bytearray()
 
     @property
     def idle(self) -> bool:
@@ -123,14 +126,17 @@ class ResponseParser:
 
         Raises: FramingError; the parser is of no further use then.
         """
+        searched = 0
         if self._buffer:
+            # What was searched before for the end of the head needs no second look.
+            searched = len(self._buffer) - 3
             data = self._buffer + data
             self._buffer = b""
         done: list[Response] = []
         position = 0
         while position < len(data):
             if self._state == "head":
-                end = data.find(b"\r\n\r\n", position)
+                end = data.find(b"\r\n\r\n", max(position, searched))
                 if (len(data) if end < 0 else end) - position > MAX_HEAD:
                     raise FramingError(f"response head longer than {MAX_HEAD} bytes")
                 if end < 0:
@@ -186,10 +192,10 @@ class ResponseParser:
         self._total += count
         if self._body is None or not count:
             return
-        if self._total > self._keep:
+        if self._total > self.keep:
             self._body = None
         else:
-            self._body.append(data[position : position + count])
+            self._body += data[position : position + count]
 
     def _chunked(self, data: bytes, position: int) -> int:
         """The position after one more element of a chunked body; -1 when bytes are missing."""
@@ -213,6 +219,10 @@ class ResponseParser:
         if end < 0:
             return -1
         line = data[position:end]
+        if self._state == "trailer":
+            self._left += len(line) + 2
+            if self._left > MAX_HEAD:
+                raise FramingError(f"trailers longer than {MAX_HEAD} bytes")
         if self._state == "chunk_size":
             match = _CHUNK_SIZE.match(line)
             if match is None:
@@ -221,11 +231,12 @@ class ResponseParser:
             self._state = "chunk_data" if self._left else "trailer"
         elif not line:
             self._state = "done"
+            self._left = 0
         return end + 2
 
     def _finish(self) -> Response:
         assert self._head is not None
-        body = None if self._body is None else b"".join(self._body)
+        body = None if self._body is None else bytes(self._body)
         response = Response(self._head, body, self._total)
         self._reset()
         return response

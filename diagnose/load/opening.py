@@ -14,12 +14,15 @@ import ssl
 import time
 
 from diagnose.load.accounting import SO_TIMESTAMPNS
-from diagnose.load.connection import LINGER_RESET, Connection, TemplateState
+from diagnose.load.connection import KEEPERS, LINGER_RESET, Connection, TemplateState
 from diagnose.load.requests import prepare_for
 from diagnose.load.tally import Tally
 from diagnose.model.load import Failure, LoadPlan
 from diagnose.tls import client_context
 
+_STREAM = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+_SOCKET, _LINGER = socket.SOL_SOCKET, socket.SO_LINGER
+ON_ITS_WAY = (0, errno.EINPROGRESS)
 IN, OUT = select.EPOLLIN, select.EPOLLOUT
 # Left to itself the kernel grows the send buffers of hundreds of uploads past its TCP memory limit
 # and then starves some of them. Bounded, 256 uploads went 2 to 3 times as fast, and evenly.
@@ -47,6 +50,7 @@ class Opening:
         self.states = list(known.values())
         self.rotation = [known[template.name] for template in scenario.templates]
         self._family = socket.AF_INET6 if ":" in plan.address else socket.AF_INET
+        self._target = (plan.address, plan.port)
         self._tls = client_context() if scenario.tls else None
         self._per_connection = scenario.requests_per_connection
         # Nagle's algorithm holds back small pieces while others are unacknowledged. One request
@@ -70,7 +74,8 @@ class Opening:
         if not scenario.tls and not self._slow_read:
             for connection in self.connections[:timed]:
                 connection.lag = True
-        for connection in self.connections:
+        for place, connection in enumerate(self.connections):
+            connection.keeper = place < KEEPERS * count
             connection.special = connection.lag or scenario.tls
         self._later: list[tuple[float, int, Connection, bool]] = []
         self._drawn = 0
@@ -90,8 +95,8 @@ class Opening:
     # -- opening -------------------------------------------------------------------------------
 
     def _open(self, connection: Connection, now: float) -> None:
-        connection.clear(now)
         state = connection.state = self.rotation[connection.template]
+        connection.clear(now)
         if state.varies:
             self._draw(connection, state)
         else:
@@ -104,17 +109,17 @@ class Opening:
             self._not_connected(connection, error.errno or 0, now)
             return
         connection.sock = sock
-        connection.fd = sock.fileno()
-        if code not in (0, errno.EINPROGRESS):
+        connection.fd = fd = sock.fileno()
+        if code not in ON_ITS_WAY:
             self._not_connected(connection, code, now)
             return
-        self._by_fd[connection.fd] = connection
+        self._by_fd[fd] = connection
         # On loopback the handshake is over when connect returns, unless the backlog is full.
         if self._sending and _stands(sock):
-            self._epoll.register(connection.fd, 0 if self._slow_read else IN)
+            self._epoll.register(fd, 0 if self._slow_read else IN)
             self._connected(connection, now)
         else:
-            self._epoll.register(connection.fd, IN | OUT)
+            self._epoll.register(fd, IN | OUT)
             connection.writing = True
 
     def _draw(self, connection: Connection, state: TemplateState) -> None:
@@ -122,6 +127,7 @@ class Opening:
         self._drawn += 1
         request, connection.expected = state.prepared.drawn(state.template, number)
         connection.own = {}
+        connection.known = None
         connection.request = request
 
     def _connecting(
@@ -134,18 +140,13 @@ class Opening:
 
         Raises: OSError.
         """
-        kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-        sock: socket.SocketType
         # The class in C makes a socket in half the time of its subclass, which TLS needs.
-        sock = (
-            socket.socket(self._family, kind)
-            if self._tls
-            else socket.SocketType(self._family, kind)
-        )
+        make = socket.SocketType if self._tls is None else socket.socket
+        sock = make(self._family, _STREAM)
         try:
             if self._nodelay:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)
+            sock.setsockopt(_SOCKET, _LINGER, LINGER_RESET)
             if connection.lag:
                 sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             if state.body is not None:
@@ -156,7 +157,7 @@ class Opening:
                 place = connection.index // max(1, self.plan.per_source)
                 sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
                 sock.bind((self.plan.sources[place % len(self.plan.sources)], 0))
-            return sock, sock.connect_ex((self.plan.address, self.plan.port))
+            return sock, sock.connect_ex(self._target)
         except OSError:
             sock.close()
             raise
@@ -252,6 +253,9 @@ class Opening:
         self._forget(connection)
         connection.template = (connection.template + 1) % len(self.rotation)
         if not self._sending:
+            # A server that ends idle connections before the load begins gets them again with it.
+            if self.phase == "connect":
+                self._plan_open(now + RETRY_S, connection)
             return
         if delay:
             self._plan_open(now + delay, connection)

@@ -88,12 +88,14 @@ class FrameParser:
     A message is a Response of status 200; the end of the WebSocket one whose head says `close`.
     """
 
-    __slots__ = ("_buffer", "_message", "_total", "answers")
+    __slots__ = ("_buffer", "_message", "_total", "answers", "keep")
 
     def __init__(self) -> None:
         self._buffer = b""
         self._message: list[bytes] | None = None
         self._total = 0
+        # As of a ResponseParser; messages are bounded by MAX_MESSAGE.
+        self.keep = MAX_MESSAGE
         # Frames that the protocol wants sent back: pongs, and the answer to a close.
         self.answers = b""
 

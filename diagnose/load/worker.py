@@ -13,6 +13,7 @@ import gc
 import os
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 
 import msgspec
@@ -181,12 +182,14 @@ def _measure(engine: Engine, plan: LoadPlan, worker: int, going: bool) -> Worker
     send_times = engine.send_times()
     interrupted = engine.stopped or not going
     drain_s, progress, proof, proof_s = 0.0, False, None, 0.0
+    before_drain = Counter(engine.tally.failures)
     if not interrupted:
         if plan.spin_probe and _suspect(engine, first.spent, last.spent):
             proof_began = time.monotonic()
             events = last.numbers["events"] - first.numbers["events"]
             proof = engine.prove(first.spent, last.spent, events)
             proof_s = time.monotonic() - proof_began
+        before_drain = Counter(engine.tally.failures)
         drain_s, progress = engine.drain(time.monotonic() + plan.drain_s)
     return WorkerReport(
         worker=worker,
@@ -197,7 +200,7 @@ def _measure(engine: Engine, plan: LoadPlan, worker: int, going: bool) -> Worker
         drain_s=drain_s,
         # Whoever has nothing left to wait for makes no progress and proves none.
         drain_progress=progress and engine.in_flight > 0,
-        drain_failures=dict(engine.tally.failures - last.failures),
+        drain_failures=dict(engine.tally.failures - before_drain),
         interrupted=interrupted,
         overdue=overdue,
         proof=proof,

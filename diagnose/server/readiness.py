@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+import time
 from dataclasses import dataclass
 
 from diagnose.tls import client_context
@@ -31,11 +32,14 @@ def knock(host: str, port: int, request: bytes, tls: bool, timeout_s: float) -> 
     Those three say "not yet" (RFC 9110, 15.6); any other answer, an error included, is a server
     that serves.
     """
+    deadline = time.monotonic() + timeout_s
     try:
         with _connected(host, port, client_context() if tls else None, timeout_s) as sock:
             sock.sendall(request)
             data = b""
             while b"\r\n" not in data and len(data) < 1024:
+                # The time is for the whole line: a trickle is not an answer.
+                sock.settimeout(max(0.001, deadline - time.monotonic()))
                 more = sock.recv(1024)
                 if not more:
                     break
@@ -58,6 +62,7 @@ def knock_h2(host: str, port: int, tls: bool, timeout_s: float) -> Seen:
     Source: RFC 9113, 3.4: the first frame of either side is SETTINGS.
     """
     context = client_context(("h2",)) if tls else None
+    deadline = time.monotonic() + timeout_s
     try:
         with _connected(host, port, context, timeout_s) as sock:
             if isinstance(sock, ssl.SSLSocket) and sock.selected_alpn_protocol() != "h2":
@@ -65,6 +70,7 @@ def knock_h2(host: str, port: int, tls: bool, timeout_s: float) -> Seen:
             sock.sendall(H2_PREFACE + EMPTY_SETTINGS)
             data = b""
             while len(data) < FRAME_HEAD:
+                sock.settimeout(max(0.001, deadline - time.monotonic()))
                 more = sock.recv(1024)
                 if not more:
                     break

@@ -60,6 +60,13 @@ HEADERS = {
     "space_before_colon": raw(OK, "Content-Length : 2", body=b"ok"),
     "folded": raw(OK, "X: a", " b", "Content-Length: 0"),
     "tab_first": raw(OK, "\tX: a", "Content-Length: 0"),
+    "nul_in_a_value": raw(OK, "X: a\0b", "Content-Length: 0"),
+    "nul_in_a_name": raw(OK, "Content-Length\0: 2", "Content-Length: 0"),
+    "nul_in_the_reason": raw("HTTP/1.1 200 O\0K", "Content-Length: 0"),
+    "bare_newline_in_a_value": raw(OK, "X: a\nContent-Length: 2", "Content-Length: 0"),
+    "bare_return_in_a_value": raw(OK, "X: a\rContent-Length: 2", "Content-Length: 0"),
+    "newline_at_the_end_of_a_value": raw(OK, "X: a\n", "Content-Length: 0"),
+    "return_at_the_end_of_the_head": raw(OK, "Content-Length: 0\r"),
     "endless": (OK + "\r\n" + "X-More: and more\r\n" * 5000).encode(),
     "long_and_whole": raw(OK, "X: " + "y" * (MAX_HEAD + 1000), "Content-Length: 0"),
     "endless_value": (OK + "\r\nX: ").encode() + b"y" * (MAX_HEAD + 100),
@@ -117,6 +124,8 @@ CHUNKS = {
     "long_trailer": b"0\r\nX: " + b"a" * 5000 + b"\r\n\r\n",
     "endless_extension": b"2;" + b"a" * (MAX_CHUNK_LINE + 100),
     "endless_trailer": b"0\r\nX: " + b"a" * (MAX_CHUNK_LINE + 100),
+    "endless_trailers": b"0\r\n" + b"X-More: and more\r\n" * (MAX_HEAD // 18 + 1),
+    "endless_trailers_and_an_end": b"0\r\n" + b"X: y\r\n" * (MAX_HEAD // 6 + 1) + b"\r\n",
     "second_chunk_bad": b"2\r\nok\r\n?\r\n",
     "not_chunked_at_all": b"ok",
 }
@@ -190,6 +199,9 @@ def mutate(data: bytes, kind: str, at: int, length: int, insert: bytes) -> bytes
         "delete": data[:at] + data[end:],
         "insert": data[:at] + insert + data[at:],
         "repeat": data[:end] + data[at:],
+        "flip": data[:at]
+        + bytes(byte ^ 1 << length % 8 for byte in data[at : at + 1])
+        + data[at + 1 :],
         "cut": data[:at],
     }[kind]
 
@@ -208,7 +220,7 @@ fragments = st.one_of(
     ),
 )
 mutations = st.tuples(
-    st.sampled_from(["replace", "delete", "insert", "repeat", "cut"]),
+    st.sampled_from(["replace", "delete", "insert", "repeat", "flip", "cut"]),
     st.integers(0, 400),
     st.integers(1, 20),
     fragments,

@@ -57,6 +57,18 @@ def check(run: Run) -> Finding:
         )
     if load.unanswered == 0:
         return finding(__name__, KIND, Verdict.CLEAR, "every request was answered", rows)
+    moving = load.unanswered_stalled_s < timeout
+    if moving and load.bytes_received and not load.responses + load.late_responses + load.failed:
+        return finding(
+            __name__,
+            KIND,
+            Verdict.FOUND,
+            f"no request was answered whole in {load.duration_s + load.drain_s:.0f} s: "
+            f"{load.bytes_received:,} bytes came, and {load.unanswered} answers did not end",
+            rows,
+            "see by hand whether an answer ever ends: `curl -sv URL | tail -c 100`",
+            explains=1.0,
+        )
     if load.unanswered_stalled_s >= timeout:
         others = load.responses + load.late_responses
         claim = (

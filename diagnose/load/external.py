@@ -52,7 +52,6 @@ class ExternalLoad:
         os.sched_setaffinity(self._process.pid, cpus)
         self._ended = 0.0
         self._cpu_s = 0.0
-        self._interrupted = False
 
     def poll(self) -> bool:
         """Whether the process is over."""
@@ -69,11 +68,10 @@ class ExternalLoad:
     def interrupt(self) -> None:
         """Ask it to end and to report what it has."""
         if not self.poll():
-            self._interrupted = True
             self._process.send_signal(signal.SIGINT)
 
-    def result(self) -> LoadResult:
-        """What it measured.
+    def result(self, interrupted: bool) -> LoadResult:
+        """What it measured. interrupted: the user broke it off.
 
         Raises: DriverOutputError when it printed no report.
         """
@@ -92,7 +90,7 @@ class ExternalLoad:
             self._driver.judge(self._scenario, self._connections).caveats,
             self._driver.PROGRAM,
         )
-        return replace(measured, interrupted=self._interrupted)
+        return replace(measured, interrupted=interrupted)
 
     def close(self) -> None:
         """End the process if it still runs, and remove what it wrote."""

@@ -26,7 +26,7 @@ TRIAL_S = 0.6
 WAVE_LOOK_S = 0.6
 REPORT_PATIENCE_S = 5.0
 # A driver starts, opens its connections and prints beyond its measurement.
-DRIVER_PATIENCE_S = 15.0
+DRIVER_PATIENCE_S = 5.0
 MIN_DRIVER_WARMUP_S = 1.0
 # One more worker helps when the cores of the load have at least so much of a core to spare.
 FREE_CORES = 0.4
@@ -180,21 +180,27 @@ class Loads:
         )
         try:
             self._loop.pump(
-                time.monotonic() + seconds + DRIVER_PATIENCE_S, external.poll, during_load=True
+                time.monotonic() + self._scenario.warmup_s + seconds + DRIVER_PATIENCE_S,
+                external.poll,
+                during_load=True,
             )
         finally:
             if not external.poll():
                 external.interrupt()
                 self._loop.pump_unguarded(time.monotonic() + 3.0, external.poll)
+            over = external.poll()
             try:
-                result = external.result() if external.poll() else None
-            except DiagnoseError as error:
-                self._journal.note(str(error))
+                result = external.result(self._loop.interrupted) if over else None
+            except DiagnoseError:
+                if not self._loop.interrupted:
+                    raise
                 result = None
-            external.close()
+            finally:
+                external.close()
         if result is None and not self._loop.interrupted:
             raise WorkerFailed(
-                f"{driver.PROGRAM} gave no report; its command was: {' '.join(external.command)}"
+                f"{driver.PROGRAM} did not end {DRIVER_PATIENCE_S:.0f} s after its time; its command "
+                f"was: {' '.join(external.command)}"
             )
         return result
 

@@ -61,15 +61,19 @@ def figure_rows(item: Analyzed) -> list[tuple[str, str]]:
                 f"(RSS with file pages {format_bytes(f['peak_rss_bytes'] or 0)})",
             )
         )
+    load = item.run.load
+    ours = load is None or load.generator == "diagnose"
+    stood = (
+        f"{f['established']} of {f['connections']} at the end" if ours else f"{f['connections']}"
+    )
     rows.append(
         (
             "connections",
-            f"{f['established']} of {f['connections']} at the end, {f['reconnects']:,} reconnects, "
+            f"{stood}, {f['reconnects']:,} reconnects, "
             f"{f['responses_per_connection']:,.1f} responses per connection",
         )
     )
     failed = f"{f['errors']:,}"
-    load = item.run.load
     if load and load.failures:
         kinds = sorted(load.failures.items(), key=lambda entry: -entry[1])
         failed += " (" + ", ".join(f"{kind.replace('_', ' ')} {n:,}" for kind, n in kinds) + ")"

@@ -30,9 +30,12 @@ unit: $(READY)
 integration: $(READY)
 	$(BIN)/python -m pytest -q -m integration
 
-# Figures for the documentation: needs wrk and nginx, and benchmarks/reference-requirements.txt installed.
+# Figures for the documentation: needs wrk, h2load, nginx and a C compiler, and for the last one
+# benchmarks/reference-requirements.txt installed.
 bench: $(READY)
 	$(BIN)/python -m benchmarks.load
+	$(BIN)/python -m benchmarks.latency
+	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.reference
 
 format: $(READY)

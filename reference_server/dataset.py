@@ -12,11 +12,15 @@ TAGS = ("bestseller", "eco", "fragile", "imported", "limited", "new", "refurbish
 
 
 class Rating(TypedDict):
+    """The rating of an item."""
+
     score: float
     count: int
 
 
 class Item(TypedDict):
+    """One item, as the contract has it; `price` in the currency's main unit."""
+
     id: int
     name: str
     category: str

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import math
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 import orjson
 
-from reference_server.dataset import make_items, with_whole_prices
+from reference_server.compression import compressed_response
+from reference_server.database import items_document, select_items, worker_connection
+from reference_server.dataset import Item, make_items, with_whole_prices
 from reference_server.http11 import JSON, HttpError, Request, Response, Route, SmallBody
+from reference_server.postgres import POOL
+from reference_server.static_files import static
+from reference_server.websocket import websocket
+
+# About 1 MB of JSON.
+COMPRESSION_ITEMS = 6_000
+# The highest price times the highest quantity times this still fits the 64 bits of orjson.
+MAX_MULTIPLIER = 1_000_000_000_000
+# The range and the number of rows when a query does not say.
+DEFAULT_MIN, DEFAULT_MAX, MAX_ROWS = 10.0, 50.0, 50
 
 ITEMS = make_items()
 WHOLE_PRICE_ITEMS = with_whole_prices(ITEMS)
@@ -32,12 +46,34 @@ def query_sum(query: bytes) -> int:
     return sum([integer(pair.partition(b"=")[2]) for pair in query.split(b"&")])
 
 
-def query_integer(query: bytes, name: bytes, default: int) -> int:
+def query_value(query: bytes, name: bytes) -> bytes | None:
+    """The value of the first parameter of this name."""
     for pair in query.split(b"&"):
         key, _, value = pair.partition(b"=")
         if key == name:
-            return integer(value)
-    return default
+            return value
+    return None
+
+
+def query_integer(query: bytes, name: bytes, default: int) -> int:
+    """The integer of this name in a query."""
+    value = query_value(query, name)
+    return default if value is None else integer(value)
+
+
+def query_number(query: bytes, name: bytes, default: float) -> float:
+    """The number of this name in a query, which may have decimals."""
+    value = query_value(query, name)
+    if value is None:
+        return default
+    try:
+        number = float(value)
+    except ValueError:
+        raise HttpError(HTTPStatus.BAD_REQUEST) from None
+    # float() also takes "nan", "inf" and the underscores of Python's own literals.
+    if b"_" in value or not math.isfinite(number):
+        raise HttpError(HTTPStatus.BAD_REQUEST)
+    return number
 
 
 def json_items(count: int, multiplier: int) -> bytes:
@@ -49,31 +85,78 @@ def json_items(count: int, multiplier: int) -> bytes:
     return orjson.dumps({"items": items, "count": len(items)})
 
 
+def rounded_items(items: Sequence[Item]) -> bytes:
+    """All the items, their totals rounded to cents."""
+    with_totals = [{**item, "total": round(item["price"] * item["quantity"], 2)} for item in items]
+    return orjson.dumps({"items": with_totals, "count": len(with_totals)})
+
+
+@functools.cache
+def compression_items() -> list[Item]:
+    """The items of /compression; their totals are computed for each request."""
+    return make_items(COMPRESSION_ITEMS)
+
+
 def pipeline(request: Request) -> Response:
+    """The shortest answer there is."""
     return Response(b"ok")
 
 
 def baseline(request: Request) -> Response:
+    """The sum of the query's values."""
     return Response(b"%d" % query_sum(request.query))
 
 
 def baseline_post(request: Request) -> Response:
+    """The sum of the query's values and the body."""
     return Response(b"%d" % (query_sum(request.query) + integer(request.body.content())))
 
 
 def json_2026_03(request: Request) -> Response:
-    items = [{**item, "total": round(item["price"] * item["quantity"], 2)} for item in ITEMS]
-    return Response(orjson.dumps({"items": items, "count": len(items)}), JSON)
+    """All items of the dataset, with totals in cents."""
+    return Response(rounded_items(ITEMS), JSON)
 
 
 def json_2026_04(request: Request) -> Response:
+    """The first items, with totals times `m`, compressed when asked for."""
     count = integer(request.argument)
-    if count < 0:
+    multiplier = query_integer(request.query, b"m", 1)
+    if count < 0 or abs(multiplier) > MAX_MULTIPLIER:
         raise HttpError(HTTPStatus.BAD_REQUEST)
-    return Response(json_items(count, query_integer(request.query, b"m", 1)), JSON)
+    return compressed_response(request, json_items(count, multiplier), JSON)
+
+
+def compression(request: Request) -> Response:
+    """About 1 MB of items, compressed when asked for."""
+    return compressed_response(request, rounded_items(compression_items()), JSON)
+
+
+def database(request: Request) -> Response:
+    """Rows of a price range from SQLite."""
+    low, high, limit = price_range(request.query)
+    return Response(items_document(select_items(worker_connection(), low, high, limit)), JSON)
+
+
+async def async_database(request: Request) -> Response:
+    """Rows of a price range from PostgreSQL; none when there is no database."""
+    low, high, limit = price_range(request.query)
+    return Response(items_document(await POOL.select_items(low, high, limit)), JSON)
+
+
+def price_range(query: bytes) -> tuple[float, float, int]:
+    """The lowest price, the highest price and the number of rows that a query asks for."""
+    limit = query_integer(query, b"limit", MAX_ROWS)
+    if limit < 0:
+        raise HttpError(HTTPStatus.BAD_REQUEST)
+    return (
+        query_number(query, b"min", DEFAULT_MIN),
+        query_number(query, b"max", DEFAULT_MAX),
+        min(limit, MAX_ROWS),
+    )
 
 
 def upload(request: Request) -> Response:
+    """How many bytes of the body were read."""
     # What was read and counted, never what the client announced in Content-Length.
     return Response(b"%d" % request.body.received)
 
@@ -84,5 +167,10 @@ ROUTES: Mapping[bytes, Mapping[bytes, Route]] = {
     b"/baseline2": {b"GET": Route(baseline)},
     b"/json": {b"GET": Route(json_2026_03)},
     b"/json/": {b"GET": Route(json_2026_04)},
+    b"/compression": {b"GET": Route(compression)},
     b"/upload": {b"POST": Route(upload)},
+    b"/db": {b"GET": Route(database)},
+    b"/async-db": {b"GET": Route(async_database)},
+    b"/static/": {b"GET": Route(static)},
+    b"/ws": {b"GET": Route(websocket)},
 }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from reference_server.endpoints import ROUTES
 from reference_server.http11 import Connection, Routes
+from reference_server.postgres import POOL
 
 
 def nothing() -> None:
@@ -20,7 +22,8 @@ class Entry:
 
     `workers` is the number of processes, each with a listening socket of its own; `supervised`
     is whether a parent process watches and replaces them; `set_up` is called in each of them
-    before it serves. `backlog` is the length that the accept queue may reach.
+    before it serves; `resources`, given the number of workers, is what each of them holds open
+    while its loop runs. `backlog` is the length that the accept queue may reach.
     """
 
     workers: int
@@ -28,6 +31,7 @@ class Entry:
     connection: type[Connection] = Connection
     supervised: bool = True
     set_up: Callable[[], None] = nothing
+    resources: Callable[[int], AbstractAsyncContextManager[None]] = POOL.opened
     # More than any profile opens at once per worker; the kernel caps it at net.core.somaxconn.
     backlog: int = 16_384
 

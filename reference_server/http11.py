@@ -44,6 +44,7 @@ class Body:
         self.received = 0
 
     def feed(self, piece: bytes) -> None:
+        """Counts a piece that arrived."""
         self.received += len(piece)
 
     def content(self) -> bytes:
@@ -61,11 +62,16 @@ class SmallBody(Body):
         self._kept = b""
 
     def feed(self, piece: bytes) -> None:
+        """Keeps a piece that arrived, up to the limit."""
         self.received += len(piece)
         if self.received <= MAX_SMALL_BODY_BYTES:
             self._kept += piece
 
     def content(self) -> bytes:
+        """All of the body.
+
+        Raises: HttpError (413) when it was longer than the limit.
+        """
         if self.received > MAX_SMALL_BODY_BYTES:
             raise HttpError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         return self._kept
@@ -94,13 +100,23 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
+    """A complete answer; its length and connection headers are added when it is sent."""
+
     body: bytes
     content_type: bytes = TEXT
     status: int = 200
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-Handler = Callable[[Request], Response | Awaitable[Response]]
+@dataclass(slots=True)
+class Upgrade:
+    """The answer that turns a connection over to another protocol."""
+
+    successor: Callable[[Shared], asyncio.BufferedProtocol]
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+Handler = Callable[[Request], Response | Upgrade | Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +140,34 @@ class HttpError(Exception):
         self.headers = headers
 
 
+class Served(Protocol):
+    """An open connection, as the worker sees it when it stops."""
+
+    def drain(self) -> None:
+        """Ends the connection as soon as nothing is under way on it."""
+
+    def abort(self) -> None:
+        """Ends the connection now."""
+
+
 @dataclass(slots=True)
 class Shared:
     """What the connections of one worker have in common."""
 
     routes: Routes
-    connections: set[Connection] = field(default_factory=set)
+    connections: set[Served] = field(default_factory=set)
     # One buffer serves every connection: the event loop reads into it and hands it over before
     # it reads from the next one. So 512 uploads at once need no more memory than one.
     buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(READ_BYTES)))
     date: bytes = b""
     date_second: int = 0
 
+    def http_date(self) -> bytes:
+        """The value of the Date header."""
+        return self.date_line().removeprefix(b"Date: ").rstrip()
+
     def date_line(self) -> bytes:
+        """The Date header, formatted once in a second."""
         second = int(time.time())
         if second != self.date_second:
             self.date_second = second
@@ -152,11 +183,20 @@ STATUS_LINES = {
 class Parser(Protocol):
     """What is used of httptools.HttpRequestParser."""
 
-    def feed_data(self, data: memoryview) -> None: ...
-    def get_method(self) -> bytes: ...
-    def get_http_version(self) -> str: ...
-    def should_keep_alive(self) -> bool: ...
-    def should_upgrade(self) -> bool: ...
+    def feed_data(self, data: memoryview) -> None:
+        """Parses; calls the methods named on_... meanwhile."""
+
+    def get_method(self) -> bytes:
+        """The method of the request being parsed."""
+
+    def get_http_version(self) -> str:
+        """`1.1` or `1.0`."""
+
+    def should_keep_alive(self) -> bool:
+        """Whether the request leaves the connection open."""
+
+    def should_upgrade(self) -> bool:
+        """Whether the request asks for another protocol."""
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -175,6 +215,8 @@ class Connection(asyncio.BufferedProtocol):
         "_output_bytes",
         "_parser",
         "_request",
+        "_successor",
+        "_tail",
         "_target",
         "_transport",
         "_waiting",
@@ -199,30 +241,40 @@ class Connection(asyncio.BufferedProtocol):
         self._output_bytes = 0
         self._writable = True
         self._closing = False
+        # What serves the connection after an upgrade, and what the client sent for it already.
+        self._successor: Callable[[Shared], asyncio.BufferedProtocol] | None = None
+        self._tail = b""
 
     # ---------------------------------------------------------------- called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection is open."""
         self._transport = cast("asyncio.Transport", transport)
         self.shared.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone, and with it all that waits."""
         self.shared.connections.discard(self)
         self._closing = True
         self._request = None
+        self._successor = None
         self._waiting.clear()
         if self._answering is not None:
             self._answering.cancel()
 
     def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next bytes are read into."""
         return self.shared.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
+        """Answers what one read brought."""
         self._head_bytes += nbytes
         try:
             self._parser.feed_data(self.shared.buffer[:nbytes])
-        except httptools.HttpParserUpgrade:
-            pass  # The request was answered as if it had not asked, and the connection closes.
+        except httptools.HttpParserUpgrade as upgrade:
+            # Where there is nothing to upgrade to, the request was answered as if it had not
+            # asked, and the connection closes.
+            self._tail = bytes(self.shared.buffer[upgrade.args[0] : nbytes])
         except httptools.HttpParserError:
             self._reject(HTTPStatus.BAD_REQUEST)
         if self._request is None and self._head_bytes > MAX_HEAD_BYTES:
@@ -230,24 +282,29 @@ class Connection(asyncio.BufferedProtocol):
         self._flush()
 
     def pause_writing(self) -> None:
+        """The client does not read its answers: nothing more is read from it."""
         self._writable = False
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
+        """The client has caught up."""
         self._writable = True
         self._proceed()
 
     # ------------------------------------------------------------------- called by the parser
 
     def on_url(self, part: bytes) -> None:
+        """A part of the request target."""
         # A target that arrives in two reads comes in two parts.
         self._target += part
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """One header."""
         if self._request is None:  # Otherwise it is a trailer of a chunked body: dropped.
             self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
+        """The head is complete: finds the route, so that the body goes where it wants it."""
         path, _, query = self._target.partition(b"?")
         method = self._parser.get_method()
         route, argument = find_route(self.shared.routes, method, path)
@@ -260,10 +317,12 @@ class Connection(asyncio.BufferedProtocol):
             self._output.append(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, piece: bytes) -> None:
+        """A piece of the body."""
         if self._request is not None:
             self._request.body.feed(piece)
 
     def on_message_complete(self) -> None:
+        """The request is complete: has it answered, or wait its turn."""
         request, self._request = self._request, None
         self._head_bytes = 0
         if request is None or self._closing:
@@ -293,6 +352,8 @@ class Connection(asyncio.BufferedProtocol):
             response = error_response(error)
         if isinstance(response, Response):
             self.respond(request, response)
+        elif isinstance(response, Upgrade):
+            self._agree(request, response)
         else:
             self._transport.pause_reading()
             self._answering = asyncio.ensure_future(self._answer_later(request, response))
@@ -307,6 +368,7 @@ class Connection(asyncio.BufferedProtocol):
         self._proceed()
 
     def respond(self, request: Request, response: Response) -> None:
+        """Puts a response behind those that wait to be written."""
         body = response.body
         head = b"%bServer: reference\r\n%bContent-Type: %b\r\nContent-Length: %d\r\n" % (
             STATUS_LINES[response.status],
@@ -325,6 +387,20 @@ class Connection(asyncio.BufferedProtocol):
         self._output_bytes += len(body)
         if self._output_bytes > WRITE_BYTES:
             self._flush()
+
+    def _agree(self, request: Request, upgrade: Upgrade) -> None:
+        """Announces the other protocol, to which the connection goes with the next flush."""
+        # RFC 9110, 7.8: "A server MUST ignore an Upgrade header field that is received in an
+        # HTTP/1.0 request." The request was the last that the parser has seen.
+        if not self._parser.should_upgrade() or self._parser.get_http_version() != "1.1":
+            self.respond(request, error_response(HttpError(HTTPStatus.UPGRADE_REQUIRED)))
+            return
+        head = STATUS_LINES[HTTPStatus.SWITCHING_PROTOCOLS] + b"Connection: Upgrade\r\n"
+        for name, value in upgrade.headers:
+            head += b"%b: %b\r\n" % (name, value)
+        self._output.append(head + b"\r\n")
+        self._successor = upgrade.successor
+        self._closing = True
 
     def _reject(self, status: HTTPStatus) -> None:
         """Answers what could not be parsed; the connection is of no use afterwards."""
@@ -349,7 +425,23 @@ class Connection(asyncio.BufferedProtocol):
             self._output_bytes = 0
             self._transport.write(data)
         if self._closing and self._answering is None:
-            self._transport.close()
+            if self._successor is None:
+                self._transport.close()
+            else:
+                self._hand_over(self._successor(self.shared))
+
+    def _hand_over(self, successor: asyncio.BufferedProtocol) -> None:
+        """Leaves the connection to another protocol, with what the client has sent for it."""
+        self._successor = None
+        self.shared.connections.discard(self)
+        self._transport.set_protocol(successor)
+        successor.connection_made(self._transport)
+        if self._tail:
+            self.shared.buffer[: len(self._tail)] = self._tail
+            successor.buffer_updated(len(self._tail))
+        # While the client does not read, the successor is told later when it does.
+        if self._writable and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     # ------------------------------------------------------------------------------- draining
 
@@ -360,6 +452,7 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.close()
 
     def abort(self) -> None:
+        """Ends the connection now."""
         self._transport.abort()
 
 
@@ -380,10 +473,13 @@ def find_route(routes: Routes, method: bytes, path: bytes) -> tuple[Route, bytes
 
 
 def not_found(request: Request) -> Response:
+    """Answers a path that is not served."""
     raise HttpError(HTTPStatus.NOT_FOUND)
 
 
 def not_allowed(methods: Mapping[bytes, Route]) -> Handler:
+    """A handler that says which methods a path has."""
+
     def handler(request: Request) -> Response:
         allow = b", ".join(sorted(methods))
         raise HttpError(HTTPStatus.METHOD_NOT_ALLOWED, ((b"Allow", allow),))
@@ -395,6 +491,7 @@ NOT_FOUND = Route(not_found)
 
 
 def error_response(error: Exception) -> Response:
+    """The answer to a request whose handler raised; 500 for what is not an HttpError."""
     if not isinstance(error, HttpError):
         log.error("a handler failed", exc_info=error)
         error = HttpError(HTTPStatus.INTERNAL_SERVER_ERROR)

@@ -7,12 +7,14 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reference_server.entry import Entry
-from reference_server.worker import serve
+from reference_server.worker import Listener, serve
 
 log = logging.getLogger(__name__)
 
@@ -26,16 +28,34 @@ SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
 
 @dataclass(frozen=True, slots=True)
 class Worker:
+    """A process that serves; `started` is on the monotonic clock."""
+
     pid: int
     index: int
     started: float
 
 
-def run(entry: Entry, host: str, port: int) -> int:
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen, what to encrypt the connections with, if anything, and for which HTTP."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+    http2: bool = False
+
+
+def run(entry: Entry, addresses: Sequence[Address]) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit status of the process."""
-    listeners = open_listeners(host, port, entry.workers, entry.backlog)
-    address, bound_port = listeners[0].getsockname()[:2]
-    log.info("listening on %s:%d, %d workers", address, bound_port, entry.workers)
+    opened = []
+    for address in addresses:
+        sockets = open_listeners(address.host, address.port, entry.workers, entry.backlog)
+        host, port = sockets[0].getsockname()[:2]
+        what = (" HTTP/2" if address.http2 else "") + (" with TLS" if address.tls else "")
+        log.info("listening on %s:%d%s, %d workers", host, port, what, entry.workers)
+        opened.append([Listener(each, address.tls, address.http2) for each in sockets])
+    # By worker: each one has a socket of its own for every address.
+    listeners = list(zip(*opened, strict=True))
     if not entry.supervised:
         serve(entry, listeners[0])
         return 0
@@ -71,7 +91,8 @@ def open_listeners(host: str, port: int, count: int, backlog: int) -> list[socke
     return listeners
 
 
-def supervise(entry: Entry, listeners: list[socket.socket]) -> int:
+def supervise(entry: Entry, listeners: Sequence[Sequence[Listener]]) -> int:
+    """Keeps the workers running until a signal says to stop; `listeners` are by worker."""
     # Blocked signals wait until sigwaitinfo takes them: none is missed, none interrupts.
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     workers = {}
@@ -94,7 +115,8 @@ def supervise(entry: Entry, listeners: list[socket.socket]) -> int:
     return status
 
 
-def start_worker(entry: Entry, listeners: list[socket.socket], index: int) -> Worker:
+def start_worker(entry: Entry, listeners: Sequence[Sequence[Listener]], index: int) -> Worker:
+    """Forks the worker of this index."""
     parent = os.getpid()
     pid = os.fork()
     if pid:
@@ -103,9 +125,10 @@ def start_worker(entry: Entry, listeners: list[socket.socket], index: int) -> Wo
     status = 1
     try:
         die_with(parent)
-        for other, listener in enumerate(listeners):
+        for other, own in enumerate(listeners):
             if other != index:
-                listener.close()
+                for listener in own:
+                    listener.socket.close()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         serve(entry, listeners[index])
         status = 0
@@ -134,6 +157,7 @@ def reap(workers: dict[int, Worker]) -> list[Worker]:
 
 
 def stop(workers: dict[int, Worker]) -> None:
+    """Has all workers drain, and kills those that take too long."""
     for pid in workers:
         os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS

@@ -5,16 +5,23 @@ from __future__ import annotations
 import asyncio
 import errno
 import gc
+import logging
 import os
 import signal
 import socket
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import uvloop
 
 from reference_server.entry import Entry
+from reference_server.http2 import Http2Connection
 from reference_server.http11 import Shared
+
+log = logging.getLogger(__name__)
 
 # Requests under way get this long to finish after a signal to stop; the rest is cut off.
 DRAIN_SECONDS = 1.0
@@ -23,28 +30,44 @@ DRAIN_POLL_SECONDS = 0.02
 ACCEPTS_PER_TURN = 256
 
 
-def serve(entry: Entry, listener: socket.socket) -> None:
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A listening socket; `tls` is what its connections are encrypted with, if they are."""
+
+    socket: socket.socket
+    tls: ssl.SSLContext | None = None
+    http2: bool = False
+
+
+def serve(entry: Entry, listeners: Sequence[Listener]) -> None:
     """Serves until SIGTERM or SIGINT arrives; returns when every connection is closed."""
-    # libuv would start a kernel thread for file operations, of which there are none here: a
-    # worker is one thread, and that is what a profiler should find.
+    # libuv would start a kernel thread for its own file operations, of which there are none here:
+    # a worker is one thread, and that is what a profiler should find.
     os.environ.setdefault("UV_USE_IO_URING", "0")
     entry.set_up()
     # What is alive now stays alive: the collector need not look at it again.
     gc.freeze()
-    uvloop.run(_serve(entry, listener))
+    uvloop.run(_serve(entry, listeners))
 
 
-async def _serve(entry: Entry, listener: socket.socket) -> None:
+async def _serve(entry: Entry, listeners: Sequence[Listener]) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
     shared = Shared(entry.routes)
-    acceptor = Acceptor(loop, listener, lambda: entry.connection(shared))
-    await stop.wait()
-    acceptor.close()
-    await _drain(shared)
+    async with entry.resources(entry.workers):
+        acceptors = [
+            Acceptor(
+                loop, each, partial(Http2Connection if each.http2 else entry.connection, shared)
+            )
+            for each in listeners
+        ]
+        await stop.wait()
+        for acceptor in acceptors:
+            acceptor.close()
+        await _drain(shared)
 
 
 class Acceptor:
@@ -58,20 +81,21 @@ class Acceptor:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        listener: socket.socket,
+        listener: Listener,
         factory: Callable[[], asyncio.BaseProtocol],
     ) -> None:
         self._loop = loop
-        self._listener = listener
+        self._socket = listener.socket
+        self._tls = listener.tls
         self._factory = factory
         # A task that nothing refers to may be collected before it is done.
         self._starting: set[asyncio.Task[Any]] = set()
-        loop.add_reader(listener, self._accept)
+        loop.add_reader(self._socket, self._accept)
 
     def _accept(self) -> None:
         for _ in range(ACCEPTS_PER_TURN):
             try:
-                sock, _ = self._listener.accept()
+                sock, _ = self._socket.accept()
             except BlockingIOError:
                 return
             except OSError as error:
@@ -80,14 +104,22 @@ class Acceptor:
                 # Out of descriptors: the queue keeps the client until a connection is closed.
                 return
             sock.setblocking(False)
-            task = self._loop.create_task(self._loop.connect_accepted_socket(self._factory, sock))
+            task = self._loop.create_task(
+                self._loop.connect_accepted_socket(self._factory, sock, ssl=self._tls)
+            )
             self._starting.add(task)
-            task.add_done_callback(self._starting.discard)
+            task.add_done_callback(self._started)
+
+    def _started(self, task: asyncio.Task[Any]) -> None:
+        self._starting.discard(task)
+        # No handshake came about, or the client is gone: that is nothing to complain about.
+        if not task.cancelled() and (error := task.exception()):
+            log.debug("a connection did not start: %s", error)
 
     def close(self) -> None:
         """No more connections."""
-        self._loop.remove_reader(self._listener)
-        self._listener.close()
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
 
 
 async def _drain(shared: Shared) -> None:

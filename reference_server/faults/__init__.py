@@ -30,7 +30,8 @@ class FaultModule(Protocol):
     TRUE_FINDINGS: tuple[str, ...]
     FALSE_FINDINGS: tuple[str, ...]
 
-    def apply(self, entry: Entry) -> Entry: ...
+    def apply(self, entry: Entry) -> Entry:
+        """The entry with this fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,12 @@ class Fault:
     module: FaultModule
 
     def apply(self, entry: Entry) -> Entry:
+        """The entry with this fault."""
         return self.module.apply(entry)
 
 
 def fault_names() -> list[str]:
+    """The names of all faults, in alphabetical order."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 

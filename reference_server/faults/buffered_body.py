@@ -25,10 +25,12 @@ class BufferedBody(Body):
         self.pieces: list[bytes] = []
 
     def feed(self, piece: bytes) -> None:
+        """Keeps a piece that arrived."""
         super().feed(piece)
         # Pieces, and not one growing array: joining them would copy, which is another fault.
         self.pieces.append(piece)
 
 
 def apply(entry: Entry) -> Entry:
+    """The entry whose uploads are kept."""
     return replace_route(entry, b"POST", b"/upload", Route(upload, BufferedBody))

@@ -21,8 +21,10 @@ class ClosingConnection(Connection):
     __slots__ = ()
 
     def keeps_open(self) -> bool:
+        """Never."""
         return False
 
 
 def apply(entry: Entry) -> Entry:
+    """The entry whose connections serve one request."""
     return dataclasses.replace(entry, connection=ClosingConnection)

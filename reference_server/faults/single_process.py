@@ -21,4 +21,5 @@ FALSE_FINDINGS = (
 
 
 def apply(entry: Entry) -> Entry:
+    """The entry with one process."""
     return dataclasses.replace(entry, workers=1, supervised=False)

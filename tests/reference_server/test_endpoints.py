@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from http import HTTPStatus
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from reference_server import endpoints
 from reference_server.dataset import make_items, with_whole_prices
+from reference_server.endpoints import MAX_MULTIPLIER
 from reference_server.http11 import (
     MAX_SMALL_BODY_BYTES,
     Body,
@@ -100,7 +102,58 @@ def test_json_of_april_has_defaults_and_limits() -> None:
     assert first["total"] == first["price"] * first["quantity"]
 
 
-@pytest.mark.parametrize(("argument", "query"), [(b"x", b""), (b"-1", b""), (b"5", b"m=x")])
+@pytest.mark.parametrize("multiplier", [MAX_MULTIPLIER, -MAX_MULTIPLIER, 0])
+def test_largest_multiplier_still_fits(multiplier: int) -> None:
+    answer = document(endpoints.json_2026_04(request(b"m=%d" % multiplier, b"50")))
+    for item in answer["items"]:
+        assert item["total"] == item["price"] * item["quantity"] * multiplier
+
+
+def test_json_of_april_is_compressed_when_asked_for() -> None:
+    asked = request(b"m=6", b"50")
+    plain = endpoints.json_2026_04(asked)
+    asked.headers.append((b"Accept-Encoding", b"gzip, br"))
+    coded = endpoints.json_2026_04(asked)
+    assert (b"Content-Encoding", b"gzip") in coded.headers
+    assert gzip.decompress(coded.body) == plain.body
+    assert coded.content_type == plain.content_type == b"application/json"
+
+
+def test_compression_has_thousands_of_items_with_totals() -> None:
+    asked = request()
+    plain = document(endpoints.compression(asked))
+    assert plain["count"] == len(plain["items"]) == 6_000
+    for item in plain["items"]:
+        assert item["total"] == round(item["price"] * item["quantity"], 2)
+    asked.headers.append((b"Accept-Encoding", b"gzip"))
+    coded = endpoints.compression(asked)
+    assert len(coded.body) < 500_000
+    assert json.loads(gzip.decompress(coded.body)) == plain
+
+
+@pytest.mark.parametrize(
+    ("query", "asked"),
+    [
+        (b"", (10.0, 50.0, 50)),
+        (b"min=1&max=2&limit=3", (1.0, 2.0, 3)),
+        (b"limit=51&max=-2.5&min=1e2", (100.0, -2.5, 50)),
+    ],
+)
+def test_price_range_has_defaults_and_limits(query: bytes, asked: tuple[float, float, int]) -> None:
+    assert endpoints.price_range(query) == asked
+
+
+@pytest.mark.parametrize(
+    ("argument", "query"),
+    [
+        (b"x", b""),
+        (b"-1", b""),
+        (b"5", b"m=x"),
+        (b"5", b"m=%d" % (MAX_MULTIPLIER + 1)),
+        (b"5", b"m=-99999999999999999999"),
+        (b"5", b"m=" + b"9" * 5_000),
+    ],
+)
 def test_json_refuses_bad_numbers(argument: bytes, query: bytes) -> None:
     with pytest.raises(HttpError):
         endpoints.json_2026_04(request(query, argument))
@@ -129,6 +182,12 @@ def test_items_have_the_schema_of_the_contract() -> None:
         (b"POST", b"/upload", b""),
         (b"GET", b"/json", b""),
         (b"GET", b"/json/25", b"25"),
+        (b"GET", b"/baseline2", b""),
+        (b"GET", b"/compression", b""),
+        (b"GET", b"/db", b""),
+        (b"GET", b"/async-db", b""),
+        (b"GET", b"/static/app.js", b"app.js"),
+        (b"GET", b"/ws", b""),
     ],
 )
 def test_routes_are_found(method: bytes, path: bytes, argument: bytes) -> None:
@@ -146,6 +205,10 @@ def test_routes_are_found(method: bytes, path: bytes, argument: bytes) -> None:
         (b"GET", b"", HTTPStatus.NOT_FOUND),
         (b"DELETE", b"/baseline11", HTTPStatus.METHOD_NOT_ALLOWED),
         (b"GET", b"/upload", HTTPStatus.METHOD_NOT_ALLOWED),
+        (b"POST", b"/db", HTTPStatus.METHOD_NOT_ALLOWED),
+        (b"PUT", b"/static/app.js", HTTPStatus.METHOD_NOT_ALLOWED),
+        (b"POST", b"/baseline2", HTTPStatus.METHOD_NOT_ALLOWED),
+        (b"GET", b"/db/", HTTPStatus.NOT_FOUND),
     ],
 )
 def test_other_routes_answer_why_not(method: bytes, path: bytes, status: HTTPStatus) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable
 
 import pytest
@@ -12,13 +11,11 @@ from reference_server.endpoints import ROUTES
 from reference_server.http11 import (
     MAX_HEAD_BYTES,
     WRITE_BYTES,
-    Connection,
     Request,
     Response,
     Route,
-    Routes,
-    Shared,
 )
+from tests.reference_server.fake_transport import bodies, connect, receive
 
 GET = b"GET /baseline11?a=13&b=42 HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = (
@@ -27,51 +24,6 @@ POST = (
     b"1\r\n2\r\n1\r\n0\r\n0\r\n\r\n"
 )
 BIG = b"GET /json/50?m=1 HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-class FakeTransport(asyncio.Transport):
-    """Keeps what was written and whether reading is paused."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.writes: list[bytes] = []
-        self.reading = True
-        self.closed = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.writes.append(bytes(data))
-
-    def pause_reading(self) -> None:
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        self.reading = True
-
-    def close(self) -> None:
-        self.closed = True
-
-
-def connect(routes: Routes = ROUTES) -> tuple[Connection, FakeTransport]:
-    connection, transport = Connection(Shared(routes)), FakeTransport()
-    connection.connection_made(transport)
-    return connection, transport
-
-
-def receive(connection: Connection, data: bytes) -> None:
-    connection.get_buffer(-1)[: len(data)] = data
-    connection.buffer_updated(len(data))
-
-
-def bodies(transport: FakeTransport) -> list[bytes]:
-    """The response bodies, by their Content-Length."""
-    left, found = b"".join(transport.writes), []
-    while left:
-        head, _, left = left.partition(b"\r\n\r\n")
-        length = re.search(rb"Content-Length: (\d+)", head)
-        assert length is not None
-        found.append(left[: int(length[1])])
-        left = left[int(length[1]) :]
-    return found
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])

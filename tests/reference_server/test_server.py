@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import os
-import re
+import random
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -15,126 +17,32 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import brotli
 import pytest
 
-pytestmark = pytest.mark.integration
+from reference_server.dataset import make_items
+from reference_server.static_files import SIZES
+from tests.reference_server.running_server import (
+    DEADLINE,
+    HOST,
+    MIB,
+    PAUSE,
+    ROOT,
+    Server,
+    alive,
+    read_response,
+    running,
+    wait_until,
+)
 
-ROOT = Path(__file__).resolve().parents[2]
-HOST = "127.0.0.1"
-DEADLINE = 5.0
-MIB = 1024 * 1024
-# Fragments arrive this far apart when an entry is validated.
-PAUSE = 0.03
+pytestmark = pytest.mark.integration
 
 TARGET = b" /baseline11?a=13&b=42 HTTP/1.1\r\nHost: x\r\n"
 
 
-class Server:
-    """A running server; stopped, and checked to leave nothing behind, at the end of a test."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "reference_server", "--port", "0", *arguments],
-            cwd=ROOT,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stderr is not None
-        line = self.process.stderr.readline()
-        listening = re.search(r"listening on \S+:(\d+)", line)
-        assert listening is not None, line
-        self.port = int(listening[1])
-        self.request(b"GET /pipeline HTTP/1.1\r\nHost: x\r\n\r\n")
-
-    def connect(self) -> socket.socket:
-        connection = socket.create_connection((HOST, self.port), timeout=DEADLINE)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return connection
-
-    def request(self, *parts: bytes) -> tuple[int, bytes, bytes]:
-        """Status, head and body of the response to one request sent in parts."""
-        with self.connect() as connection:
-            for number, part in enumerate(parts):
-                if number:
-                    time.sleep(PAUSE)
-                connection.sendall(part)
-            return read_response(connection)
-
-    def workers(self) -> list[int]:
-        pid = self.process.pid
-        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-    def rss(self) -> int:
-        text = [
-            Path(f"/proc/{pid}/status").read_text() for pid in (self.process.pid, *self.workers())
-        ]
-        return sum(int(re.findall(r"VmRSS:\s+(\d+)", each)[0]) * 1024 for each in text)
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        pids = [self.process.pid, *self.workers()]
-        started = time.monotonic()
-        self.process.send_signal(number)
-        try:
-            assert self.process.wait(DEADLINE) == 0
-            assert time.monotonic() - started < 2.0
-            wait_until(lambda: not any(alive(pid) for pid in pids))
-            with pytest.raises(ConnectionRefusedError):
-                self.connect()
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        assert self.process.stderr is not None
-        self.process.stderr.close()
-
-
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
-    except OSError:
-        return False
-    return state != "Z"
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, "nothing happened before the deadline"
-        time.sleep(0.01)
-
-
-def read_response(connection: socket.socket) -> tuple[int, bytes, bytes]:
-    data = b""
-    while b"\r\n\r\n" not in data:
-        received = connection.recv(65536)
-        assert received, f"the connection ended after {data!r}"
-        data += received
-    head, _, body = data.partition(b"\r\n\r\n")
-    length = re.search(rb"Content-Length: (\d+)", head)
-    assert length is not None
-    while len(body) < int(length[1]):
-        received = connection.recv(65536)
-        assert received, "the connection ended inside the body"
-        body += received
-    return int(head.split()[1]), head, body
-
-
-@contextlib.contextmanager
-def running(*arguments: str) -> Iterator[Server]:
-    server = Server(*arguments)
-    try:
-        yield server
-    except BaseException:
-        server.close()
-        raise
-    server.stop()
-
-
 @pytest.fixture(scope="module")
 def healthy() -> Iterator[Server]:
-    with running("--workers", "2") as server:
+    with running("--workers", "2", "--tls-port", "0") as server:
         yield server
 
 
@@ -302,6 +210,220 @@ def test_stopping_does_not_wait_for_clients(number: signal.Signals) -> None:
         busy.sendall(b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n123")
         server.stop(number)  # Asserts that it takes less than two seconds.
         assert idle.recv(1) == b""
+
+
+def test_accepted_encoding_decides_the_form(healthy: Server) -> None:
+    plain = healthy.get("/json/50?m=6")[2]
+    for asked, coding, decode in (
+        ("gzip", b"gzip", gzip.decompress),
+        ("gzip, br", b"gzip", gzip.decompress),
+        ("br;q=1.0, gzip;q=0.8", b"br", brotli.decompress),
+    ):
+        status, head, body = healthy.get("/json/50?m=6", f"Accept-Encoding: {asked}")
+        assert status == 200
+        assert b"\r\nContent-Encoding: " + coding in head
+        assert b"\r\nContent-Type: application/json\r\n" in head
+        assert len(body) < len(plain)
+        assert decode(body) == plain
+    assert b"Content-Encoding" not in healthy.get("/json/50?m=6", "Accept-Encoding: zstd")[1]
+
+
+def test_compression_is_a_megabyte_in_less_than_half(healthy: Server) -> None:
+    status, head, body = healthy.get("/compression", "Accept-Encoding: gzip")
+    assert status == 200
+    assert b"\r\nContent-Encoding: gzip" in head
+    assert len(body) < 500_000
+    content = gzip.decompress(body)
+    assert 900_000 < len(content) < 1_200_000
+    answer = json.loads(content)
+    assert answer["count"] == len(answer["items"]) == 6_000
+    for item in answer["items"]:
+        assert item["total"] == round(item["price"] * item["quantity"], 2)
+    _, head, body = healthy.get("/compression")
+    assert b"Content-Encoding" not in head
+    assert body == content
+
+
+def test_database_has_its_rows(healthy: Server) -> None:
+    items = make_items(100_000)
+    for low, high, limit in ((10, 50, 50), (20, 21, 3), (499, 500, 50), (600, 700, 50)):
+        status, _, body = healthy.get(f"/db?min={low}&max={high}&limit={limit}")
+        expected = [item for item in items if low <= item["price"] <= high][:limit]
+        assert status == 200
+        assert json.loads(body) == {"items": expected, "count": len(expected)}
+    assert healthy.get("/db?min=cheap")[0] == 400
+
+
+@pytest.mark.skipif("DATABASE_URL" in os.environ, reason="there is a database")
+def test_without_a_database_there_are_no_rows(healthy: Server) -> None:
+    status, _, body = healthy.get("/async-db?min=10&max=50&limit=20")
+    assert (status, json.loads(body)) == (200, {"items": [], "count": 0})
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_static_file_has_its_size(healthy: Server, name: str) -> None:
+    status, _, body = healthy.get(f"/static/{name}")
+    assert (status, len(body)) == (200, SIZES[name])
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/../endpoints.py", "/static/%2e%2e/items.db", "/static/x"]
+)
+def test_other_files_are_not_served(healthy: Server, path: str) -> None:
+    assert healthy.get(path)[0] == 404
+
+
+HANDSHAKE = (
+    b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+# RFC 6455, 5.7: "Hello", masked, and as it comes back.
+MASKED_HELLO = bytes.fromhex("818537fa213d7f9f4d5158")
+HELLO = bytes.fromhex("810548656c6c6f")
+
+
+def receive_until(connection: socket.socket, end: bytes) -> bytes:
+    data = b""
+    while not data.endswith(end):
+        received = connection.recv(65536)
+        assert received, f"the connection ended after {data!r}"
+        data += received
+    return data
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_websocket_echoes(healthy: Server, tls: bool) -> None:
+    with healthy.connect_tls() if tls else healthy.connect() as connection:
+        connection.sendall(HANDSHAKE + MASKED_HELLO)
+        head = receive_until(connection, HELLO)
+        assert head.startswith(b"HTTP/1.1 101 ")
+        connection.sendall(MASKED_HELLO * 16)
+        assert receive_until(connection, HELLO * 16) == HELLO * 16
+        for byte in MASKED_HELLO:
+            connection.sendall(bytes([byte]))
+        assert receive_until(connection, HELLO) == HELLO
+        # More than a client that does not read can leave in the buffers of both sides.
+        large = b"\x82\xff" + (1_000_000).to_bytes(8) + bytes(4) + b"x" * 1_000_000
+        sender = threading.Thread(target=connection.sendall, args=(large * 8,))
+        sender.start()
+        echoed = 0
+        while echoed < 8 * (1_000_000 + 10):
+            received = connection.recv(1 << 20)
+            assert received
+            echoed += len(received)
+        sender.join(DEADLINE)
+        assert not sender.is_alive()
+        connection.sendall(bytes.fromhex("88820000000003e8"))
+        assert receive_until(connection, b"\x88\x02\x03\xe8") == b"\x88\x02\x03\xe8"
+        assert connection.recv(1) == b""
+
+
+def test_websocket_is_told_when_the_server_stops() -> None:
+    server = Server("--workers", "1")
+    with server.connect() as connection:
+        connection.sendall(HANDSHAKE)
+        receive_until(connection, b"\r\n\r\n")
+        server.stop()
+        assert connection.recv(100) == b"\x88\x02" + (1001).to_bytes(2)
+        assert connection.recv(1) == b""
+
+
+def test_tls_port_serves_the_same(healthy: Server) -> None:
+    with healthy.connect_tls() as connection:
+        assert connection.selected_alpn_protocol() == "http/1.1"
+        for _ in range(2):
+            connection.sendall(b"GET" + TARGET + b"\r\n")
+            assert read_response(connection)[2] == b"55"
+        for part in (b"POST" + TARGET, b"Content-Length: 2\r\n\r\n", b"2", b"0"):
+            time.sleep(PAUSE)
+            connection.sendall(part)
+        assert read_response(connection)[2] == b"75"
+        connection.sendall(b"GET /compression HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert json.loads(read_response(connection)[2])["count"] == 6_000
+        size = 20 * MIB
+        connection.sendall(b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size)
+        connection.sendall(bytes(size))
+        assert read_response(connection)[2] == b"%d" % size
+
+
+def test_each_port_survives_the_protocol_of_the_other(healthy: Server) -> None:
+    for port, data in (
+        (healthy.tls_port, b"GET" + TARGET + b"\r\n"),
+        (healthy.port, b"\x16\x03\x01"),
+    ):
+        with socket.create_connection((HOST, port), timeout=DEADLINE) as connection:
+            connection.sendall(data + b"\r\n\r\n")
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(1000):
+                pass
+    assert healthy.get("/pipeline")[2] == b"ok"
+    with healthy.connect_tls() as tls:
+        tls.sendall(b"GET /pipeline HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert read_response(tls)[2] == b"ok"
+
+
+def test_noise_costs_only_the_connections_it_came_on(healthy: Server) -> None:
+    source = random.Random(256)
+    noise: list[Callable[[], bytes]] = [
+        lambda: source.randbytes(256),
+        lambda: b"POST" + TARGET + b"Content-Length: 999\r\n\r\n",
+        lambda: b"GET /unknown-path HTTP/1.1\r\nHost: x\r\n\r\n",
+        lambda: HANDSHAKE + source.randbytes(256),
+    ]
+
+    def descriptors() -> int:
+        return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in healthy.workers())
+
+    before = descriptors(), healthy.workers()
+    with contextlib.ExitStack() as stack, healthy.connect() as good:
+        for number in range(200):
+            connection = stack.enter_context(healthy.connect())
+            connection.sendall(noise[number % len(noise)]())
+            if number % 3 == 0:
+                # The end of a connection is often a reset.
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.close()
+            good.sendall(b"GET" + TARGET + b"\r\n")
+            assert read_response(good)[2] == b"55"
+    wait_until(lambda: descriptors() <= before[0])
+    assert healthy.workers() == before[1]
+
+
+@pytest.mark.parametrize("size", [48, 500_000, 2_000_000, 20 * MIB])
+def test_upload_of_random_bytes_is_counted(healthy: Server, size: int) -> None:
+    head = b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size
+    assert healthy.request(head, os.urandom(size))[2] == b"%d" % size
+
+
+def test_files_that_cannot_be_made_are_reported(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    found = subprocess.run(
+        [sys.executable, "-m", "reference_server", "--port", "0"],
+        cwd=ROOT,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "file")},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert found.returncode == 2
+    assert "XDG_CACHE_HOME" in found.stderr
+
+
+def test_files_are_made_at_the_first_start(tmp_path: Path) -> None:
+    environment = {"XDG_CACHE_HOME": str(tmp_path)}
+    for _ in range(2):
+        with running("--workers", "2", "--tls-port", "0", environment=environment) as server:
+            assert json.loads(server.get("/db?min=10&max=50")[2])["count"] == 50
+            assert len(server.get("/static/app.js")[2]) == SIZES["app.js"]
+            with server.connect_tls() as connection:
+                assert connection.getpeercert(binary_form=True)
+        made = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+        (home,) = (tmp_path / "httparena-diagnose").iterdir()
+        assert {path.name for path in home.iterdir()} == {"certificate", "items.db", "static"}
+        key = home / "certificate" / "key.pem"
+        assert key.stat().st_mode & 0o077 == 0 or key.parent.stat().st_mode & 0o077 == 0
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == made
 
 
 def test_port_in_use_is_reported() -> None:

@@ -1,174 +1,226 @@
-"""Requests per client CPU second: the embedded generator against wrk, in interleaved pairs.
+"""Requests per client CPU second: the embedded generator against others, in interleaved pairs.
 
-`python -m benchmarks.load [--pairs 5] [--seconds 3]`: nginx with one worker on CPU 0, the client on
-CPU 1, every pair one after the other, so that drift of the machine meets both. Prints a Markdown
-table of medians and of the ratio's median; absolute figures mean little on shared machines.
+`python -m benchmarks.load [--pairs 5] [--seconds 3] [--rows SUBSTRING] [--servers nginx,c]
+[--tools wrk,h2load,gcannon]`: nginx with one worker, or a C server that costs less than any client,
+on CPU 0; the client on CPU 1; pairs in the order A B B A, so that drift of the machine meets both.
+Prints Markdown tables of medians; absolute figures mean little on shared machines.
+
+CPU of ours is that of the worker in its window, connections open and warm. CPU of a tool is that of
+its whole process, from which a short run of the same tool (just its start and its connecting) is
+subtracted, CPU and requests alike; the last column is the ratio without this correction. With 64
+connections that hardly shows; with 4096 and windows of 2 s it took the ratio from 1.55 to 1.17.
+Ours checks every answer against the contract; the tools look at the status only.
+
+Uploads go to the C server alone: nginx answers `return 200` before it has read the body.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import re
+import platform
 import shutil
-import socket
 import statistics
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
 
-import msgspec
-
-from diagnose.load.merge import merge
-from diagnose.load.worker import Message
-from diagnose.model.load import LoadPlan
-from diagnose.model.scenario import Expectation, RequestTemplate, Scenario
-
-SERVER_CPU, CLIENT_CPU = 0, 1
-CONFIG = """daemon off; worker_processes 1; pid {home}/pid; error_log stderr;
-events {{ worker_connections 20000; }}
-http {{ access_log off; default_type text/plain; keepalive_requests 100000000;
-  client_body_temp_path {home}/a; proxy_temp_path {home}/b; fastcgi_temp_path {home}/c;
-  uwsgi_temp_path {home}/d; scgi_temp_path {home}/e;
-  server {{ listen 127.0.0.1:{port} backlog=16384; location / {{ return 200 "ok"; }} }} }}
-"""
-PIPELINE_SCRIPT = """local request = wrk.format("GET", "/pipeline")
-local batch = string.rep(request, {depth})
-request = function() return batch end
-"""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One load: connections and pipeline depth."""
-
-    name: str
-    connections: int
-    pipeline: int
-
-
-ROWS = (
-    Row("keep-alive, 64 connections", 64, 1),
-    Row("keep-alive, 512 connections", 512, 1),
-    Row("keep-alive, 4096 connections", 4096, 1),
-    Row("pipelined 16, 512 connections", 512, 16),
+from benchmarks._ours import OurRun, run_ours
+from benchmarks._pairs import interleaved, median, ratios, spread
+from benchmarks._peers import (
+    SERVER_CPU,
+    Listening,
+    Peers,
+    Uploads,
+    allow_descriptors,
+    c_server,
+    compiled,
+    nginx,
+    run_sender,
 )
+from benchmarks._rows import MIB, ROWS, UPLOADS, Row, UploadRow, get_plan, upload_plan
+from benchmarks._tools import TOOLS, Corrected, installed, run_corrected
+
+CLIENT_CPU = 1
+SERVERS = ("nginx", "c")
+SENDER_MODES = ("sendfile", "send")
+# What the generator may need: its interpreter and libraries, and a little for each connection.
+RSS_BASE = 64 * MIB
+RSS_PER_CONNECTION = 4096
+# The C server starts with a body of `ok`; uploads do not ask for it.
+UPLOAD_SERVER_ROW = Row("upload", 1)
 
 
-def pinned(cpu: int) -> list[str]:
-    """The prefix that keeps a command on a CPU."""
-    return ["taskset", "-c", str(cpu)]
+class PeakMemory:
+    """The peak RSS of our worker in each row."""
+
+    def __init__(self) -> None:
+        self._peaks: dict[tuple[str, int], int] = {}
+
+    def saw(self, row: Row | UploadRow, run: OurRun) -> OurRun:
+        """Note a run; the run itself."""
+        key = row.name, row.connections
+        self._peaks[key] = max(run.peak_rss, self._peaks.get(key, 0))
+        return run
+
+    def table(self) -> str:
+        """Markdown: each row's peak beside what it may be."""
+        lines = [
+            "| load | peak RSS of our worker, MiB | limit, MiB | within |",
+            "|---|---:|---:|---|",
+        ]
+        for (name, connections), peak in self._peaks.items():
+            limit = RSS_BASE + RSS_PER_CONNECTION * connections
+            within = "yes" if peak <= limit else "NO"
+            lines.append(f"| {name} | {peak / MIB:.1f} | {limit / MIB:.1f} | {within} |")
+        return "\n".join(lines)
 
 
-@contextmanager
-def nginx() -> Iterator[int]:
-    """A server on CPU 0; its port."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = int(sock.getsockname()[1])
-    with tempfile.TemporaryDirectory() as home:
-        config = Path(home) / "nginx.conf"
-        config.write_text(CONFIG.format(home=home, port=port))
-        server = subprocess.Popen([*pinned(SERVER_CPU), "nginx", "-c", str(config)])
-        try:
-            for _ in range(100):
-                with socket.socket() as sock:
-                    if sock.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(0.05)
-            yield port
-        finally:
-            server.terminate()
-            server.wait()
+def serving(name: str, peers: Peers, row: Row) -> AbstractContextManager[Listening]:
+    """A server for a row."""
+    return nginx(row) if name == "nginx" else c_server(peers, row)
 
 
-def run_wrk(row: Row, port: int, seconds: float) -> float:
-    """Requests per CPU second of wrk."""
-    command = [*pinned(CLIENT_CPU), "wrk", "-t1", f"-c{row.connections}", f"-d{seconds:.0f}s"]
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        if row.pipeline > 1:
-            script.write(PIPELINE_SCRIPT.format(depth=row.pipeline))
-            script.flush()
-            command += ["-s", script.name]
-        before = os.times()
-        result = subprocess.run(
-            [*command, f"http://127.0.0.1:{port}/pipeline"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        after = os.times()
-    cpu = after.children_user + after.children_system
-    cpu -= before.children_user + before.children_system
-    match = re.search(r"(\d+) requests in", result.stdout)
-    if match is None:
-        raise SystemExit(f"cannot read wrk's report:\n{result.stdout}")
-    return int(match[1]) / cpu
+def compare(
+    row: Row, server: str, tool: str, port: int, options: argparse.Namespace, memory: PeakMemory
+) -> str:
+    """A line of the table: ours against a tool."""
 
+    def ours() -> OurRun:
+        return memory.saw(row, run_ours(get_plan(row, port, options.seconds), [CLIENT_CPU]))
 
-def run_ours(row: Row, port: int, seconds: float) -> float:
-    """Requests per CPU second of the embedded generator, every answer checked."""
-    expect = Expectation(body="ok", content_type="text/plain")
-    scenario = Scenario(
-        name="benchmark",
-        title="",
-        round="",
-        templates=(RequestTemplate("get", "GET", "/pipeline", expect=expect),),
-        connections=(row.connections,),
-        pipeline=row.pipeline,
+    candidates: dict[str, Callable[[], OurRun | Corrected]] = {
+        "ours": ours,
+        tool: partial(run_corrected, tool, row, port, options.seconds, CLIENT_CPU),
+    }
+    runs = interleaved(candidates, options.pairs)
+    mine = [run.per_cpu_second for run in runs["ours"]]
+    other = [run.per_cpu_second for run in runs[tool]]
+    quotients = ratios(mine, other)
+    whole = [run.whole.per_cpu_second for run in runs[tool] if isinstance(run, Corrected)]
+    uncorrected = ratios(mine, whole)
+    return (
+        f"| {row.name} | {server} | {tool} | {median(mine)} | {median(other)} "
+        f"| {median(quotients, '.2f')} | {spread(quotients)} | {median(uncorrected, '.2f')} |"
     )
-    plan = LoadPlan("127.0.0.1", port, scenario, row.connections, 0, 1, 0.5, seconds, 2.0)
-    worker = subprocess.Popen(
-        [*pinned(CLIENT_CPU), sys.executable, "-m", "diagnose.load.worker", "0"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert worker.stdin is not None
-    assert worker.stdout is not None
-    worker.stdin.write(msgspec.json.encode(plan) + b"\ngo\n")
-    worker.stdin.flush()
-    reports = [
-        message.report
-        for line in worker.stdout
-        if (message := msgspec.json.decode(line, type=Message)).report is not None
+
+
+def alone(row: Row, server: str, port: int, options: argparse.Namespace, memory: PeakMemory) -> str:
+    """A line of the table for a row that no installed tool can run."""
+    runs = [
+        memory.saw(row, run_ours(get_plan(row, port, options.seconds), [CLIENT_CPU]))
+        for _ in range(options.pairs)
     ]
-    worker.stdin.close()
-    worker.wait()
-    result = merge(plan, reports)
-    if result.failed:
-        raise SystemExit(f"failures: {result.failures} {result.examples}")
-    return result.responses / result.workers[0].cpu_s
+    mine = [run.per_cpu_second for run in runs]
+    return f"| {row.name} | {server} | - | {median(mine)} | - | - | - | - |"
+
+
+def requests_table(options: argparse.Namespace, peers: Peers, memory: PeakMemory) -> None:
+    """Print the table of the GET rows, line by line as they are measured."""
+    rows = [row for row in ROWS if options.rows in row.name]
+    if not rows:
+        return
+    print(
+        "\n| load | server | tool | ours, req/CPU s | tool, req/CPU s | ours / tool "
+        "| pairs, min - max | start-up not subtracted |\n|---|---|---|---:|---:|---:|---:|---:|"
+    )
+    for row in rows:
+        for server in options.servers:
+            with serving(server, peers, row) as listening:
+                tools = [tool for tool in options.tools if tool in row.tools]
+                for tool in tools:
+                    line = compare(row, server, tool, listening.port, options, memory)
+                    print(line, flush=True)
+                if not tools:
+                    print(alone(row, server, listening.port, options, memory), flush=True)
+
+
+def upload_line(
+    row: UploadRow, port: int, peers: Peers, options: argparse.Namespace, memory: PeakMemory
+) -> str:
+    """A line of the table of uploads; for each figure the peer is the sender's better mode."""
+
+    def ours() -> Uploads:
+        plan = upload_plan(row, port, options.seconds)
+        return memory.saw(row, run_ours(plan, [CLIENT_CPU])).uploads
+
+    candidates: dict[str, Callable[[], Uploads]] = {"ours": ours}
+    for mode in SENDER_MODES:
+        candidates[mode] = partial(run_sender, peers, mode, row, port, options.seconds, CLIENT_CPU)
+    runs = interleaved(candidates, options.pairs)
+    completed = [run.completed_per_s / 1e9 for run in runs["ours"]]
+    cells: list[str] = []
+    sent = {name: [run.sent_per_s / 1e9 for run in each] for name, each in runs.items()}
+    costs = {name: [run.cpu_per_gb for run in each] for name, each in runs.items()}
+    for figures, choose in ((sent, max), (costs, min)):
+        medians = {mode: statistics.median(figures[mode]) for mode in SENDER_MODES}
+        best = choose(medians, key=medians.__getitem__)
+        quotients = ratios(figures["ours"], figures[best])
+        cells += [median(figures["ours"], ".2f"), f"{medians[best]:.2f} ({best})"]
+        cells += [f"{median(quotients, '.2f')} ({spread(quotients)})"]
+    return f"| {row.name} | {' | '.join(cells)} | {median(completed, '.2f')} |"
+
+
+def upload_table(options: argparse.Namespace, peers: Peers, memory: PeakMemory) -> None:
+    """Print the table of the upload rows."""
+    rows = [row for row in UPLOADS if options.rows in row.name]
+    if not rows or "c" not in options.servers:
+        return
+    print(
+        "\nUploads to the C server, against a bare C sender. GB is 10^9 body bytes that were sent, "
+        "those of unfinished uploads included.\n\n"
+        "| load | ours, GB/s | sender, GB/s | ours / sender (min - max): more is better "
+        "| ours, CPU s/GB | sender, CPU s/GB | ours / sender (min - max): less is better "
+        "| ours, completed GB/s |\n|---|---:|---:|---:|---:|---:|---:|---:|"
+    )
+    for row in rows:
+        with c_server(peers, UPLOAD_SERVER_ROW) as listening:
+            print(upload_line(row, listening.port, peers, options, memory), flush=True)
+
+
+def arguments() -> argparse.Namespace:
+    """The command line, with the servers and tools that are installed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--pairs", type=int, default=5, help="measurements of each (default 5)")
+    parser.add_argument("--seconds", type=int, default=3, help="of each measurement (default 3)")
+    parser.add_argument("--rows", default="", help="only rows whose name contains this")
+    parser.add_argument("--servers", default=",".join(SERVERS), help="nginx, c or both")
+    parser.add_argument("--tools", default=",".join(TOOLS), help="some of wrk, h2load, gcannon")
+    options = parser.parse_args()
+    if not any(options.rows in row.name for row in (*ROWS, *UPLOADS)):
+        parser.error(f"no row has {options.rows!r} in its name")
+    if options.pairs < 1 or options.seconds < 1:
+        parser.error("--pairs and --seconds must be at least 1")
+    options.servers, options.tools = options.servers.split(","), options.tools.split(",")
+    for names, known in ((options.servers, SERVERS), (options.tools, TOOLS)):
+        if unknown := set(names) - set(known):
+            parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
+    if shutil.which("taskset") is None:
+        parser.error("taskset is not on PATH (Debian: install util-linux)")
+    if not {SERVER_CPU, CLIENT_CPU} <= os.sched_getaffinity(0):
+        parser.error(f"needs CPU {SERVER_CPU} for the server and CPU {CLIENT_CPU} for the client")
+    options.tools = installed(options.tools)
+    options.servers = [name for name in options.servers if name == "c" or installed([name])]
+    return options
 
 
 def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3.0)
-    options = parser.parse_args()
-    for program in ("nginx", "wrk", "taskset"):
-        if shutil.which(program) is None:
-            raise SystemExit(f"{program} is not installed")
-    print("| load | ours, req/CPU s | wrk, req/CPU s | ours / wrk | pairs, min - max |")
-    print("|---|---:|---:|---:|---:|")
-    with nginx() as port:
-        for row in ROWS:
-            ours: list[float] = []
-            wrk: list[float] = []
-            for _ in range(options.pairs):
-                ours.append(run_ours(row, port, options.seconds))
-                wrk.append(run_wrk(row, port, options.seconds))
-            ratios = [mine / other for mine, other in zip(ours, wrk, strict=True)]
-            print(
-                f"| {row.name} | {statistics.median(ours):,.0f} | {statistics.median(wrk):,.0f} "
-                f"| {statistics.median(ratios):.2f} | {min(ratios):.2f} - {max(ratios):.2f} |",
-                flush=True,
-            )
+    """Print the tables."""
+    options = arguments()
+    print(
+        f"Server on CPU {SERVER_CPU}, client on CPU {CLIENT_CPU}; medians of {options.pairs} pairs "
+        f"of {options.seconds} s; Linux {platform.release()}, "
+        f"Python {platform.python_version()}, {os.cpu_count()} CPUs; "
+        f"load average before the start {os.getloadavg()[0]:.1f}."
+    )
+    allow_descriptors()
+    memory = PeakMemory()
+    with compiled() as peers:
+        requests_table(options, peers, memory)
+        upload_table(options, peers, memory)
+    print(f"\n{memory.table()}")
 
 
 if __name__ == "__main__":

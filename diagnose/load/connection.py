@@ -241,7 +241,7 @@ class Connection:
         # Making them takes longer than all else here, and most connections end between responses.
         if not self.parser.idle or type(self.parser) is FrameParser:
             self.parser = ResponseParser()
-        self.parser.keep = self.state.keep if self.keeper else min(self.state.keep, KEEP_SHALLOW)
+        self.keep_bodies()
         if self.queue:
             self.queue.clear()
         self.good = NOTHING
@@ -257,3 +257,8 @@ class Connection:
         self.timed_out = False
         self.upgrading: bytes | None = None
         self.shaking = False
+
+    def keep_bodies(self) -> None:
+        """Keep as much of a body as this connection and its template are to."""
+        keep = self.state.keep
+        self.parser.keep = keep if self.keeper else min(keep, KEEP_SHALLOW)

@@ -276,11 +276,12 @@ class Engine(Exchange):
                 if connection is None:
                     self._on_control(fd)
                     continue
-                if mask & OUT:
-                    self._writable(connection, clock())
-                # Sending may have ended the connection; what else is said of it is void then.
-                if not mask & ~OUT or connection.fd != fd:
-                    continue
+                if mask != IN:
+                    if mask & OUT:
+                        self._writable(connection, clock())
+                    # Sending may have ended the connection: what else is said of it is void then.
+                    if not mask & ~OUT or connection.fd != fd:
+                        continue
                 try:
                     data = self._special_read(connection) if connection.special else read(fd, size)
                 except BlockingIOError:
@@ -312,7 +313,7 @@ class Engine(Exchange):
                     state.latencies.append(now - connection.sent)
                     request = connection.request
                 connection.served += count
-                connection.sent = connection.last = now
+                connection.sent = now
                 try:
                     written = write(fd, request)
                 except OSError as error:

@@ -95,16 +95,16 @@ class Exchange(Sending):
             self._upgraded(connection, data, now)
             return
         state = connection.state
+        if data == state.farewell and connection.in_flight == 1 and self._quiet(connection):
+            self._count_recognized(connection, state, 1, now)
+            self._after_close_announced(connection, now)
+            return
         if data == (connection.known if state.varies else state.known):
             count = 1
         else:
             count = connection.own.get(data, 0) if len(data) <= self._hashed else 0
         if count and count <= connection.in_flight and self._quiet(connection):
             self._recognized_again(connection, state, count, now)
-            return
-        if data == state.farewell and connection.in_flight == 1 and self._quiet(connection):
-            self._count_recognized(connection, state, 1, now)
-            self._after_close_announced(connection, now)
             return
         began = connection.parser.idle
         try:

@@ -20,8 +20,8 @@ from diagnose.load.tally import Tally
 from diagnose.model.load import Failure, LoadPlan
 from diagnose.tls import client_context
 
-_STREAM = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-_SOCKET, _LINGER = socket.SOL_SOCKET, socket.SO_LINGER
+STREAM = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+SOCKET, LINGER = socket.SOL_SOCKET, socket.SO_LINGER
 ON_ITS_WAY = (0, errno.EINPROGRESS)
 IN, OUT = select.EPOLLIN, select.EPOLLOUT
 # Left to itself the kernel grows the send buffers of hundreds of uploads past its TCP memory limit
@@ -142,11 +142,11 @@ class Opening:
         """
         # The class in C makes a socket in half the time of its subclass, which TLS needs.
         make = socket.SocketType if self._tls is None else socket.socket
-        sock = make(self._family, _STREAM)
+        sock = make(self._family, STREAM)
         try:
             if self._nodelay:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(_SOCKET, _LINGER, LINGER_RESET)
+            sock.setsockopt(SOCKET, LINGER, LINGER_RESET)
             if connection.lag:
                 sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             if state.body is not None:

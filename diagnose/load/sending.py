@@ -5,14 +5,16 @@ A closed loop sends at once, an open loop when the schedule says so, a slow send
 
 from __future__ import annotations
 
+import errno
 import heapq
 import os
+import socket
 import ssl
 import time
 from collections import deque
 
-from diagnose.load.connection import NOTHING, Connection
-from diagnose.load.opening import IN, ON_ITS_WAY, OUT, Opening
+from diagnose.load.connection import LINGER_RESET, NOTHING, Connection
+from diagnose.load.opening import IN, LINGER, ON_ITS_WAY, OUT, SOCKET, STREAM, Opening
 from diagnose.load.pacing import Schedule, piece
 from diagnose.model.load import LoadPlan
 
@@ -85,48 +87,55 @@ class Sending(Opening):
         template = (connection.template + 1) % len(self.rotation)
         state = self.rotation[template]
         sock = connection.sock
-        if not (state.plain and self._fast and self._sending) or sock is None or connection.lag:
+        if (
+            not (state.plain and self._fast and self._sending)
+            or sock is None
+            or connection.lag
+            or self.plan.sources
+            or connection.pending
+            or not connection.parser.idle
+        ):
             self._reopen(connection, now)
             return
-        by_fd = self._by_fd
-        del by_fd[connection.fd]
         sock.close()
-        connection.template = template
-        connection.state = state
-        connection.clear(now)
-        connection.request = request = state.request
-        connection.expected = state.expected
-        connection.own = state.good
+        if state is not connection.state:
+            connection.template = template
+            connection.state = state
+            connection.request = state.request
+            connection.expected = state.expected
+            connection.own = state.good
+            connection.keep_bodies()
+        connection.served = 0
+        connection.sent = connection.last = connection.opened = now
+        connection.announced = connection.timed_out = connection.writing = False
+        connection.good = NOTHING
+        connection.latest = None
         self.tally.opens += 1
-        self.established -= 1
-        connection.connected = False
-        connection.sock = None
         try:
-            sock, code = self._connecting(connection, state)
+            connection.sock = sock = socket.SocketType(self._family, STREAM)
+            if self._nodelay:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(SOCKET, LINGER, LINGER_RESET)
+            code = sock.connect_ex(self._target)
         except OSError as error:
-            self._not_connected(connection, error.errno or 0, now)
+            self._not_at_once(connection, error.errno or errno.EMFILE, error, now)
             return
-        connection.sock = sock
-        connection.fd = fd = sock.fileno()
-        by_fd[fd] = connection
+        fd = sock.fileno()
+        # The kernel gives the lowest free number, which is most often the one just closed.
+        if fd != connection.fd:
+            del self._by_fd[connection.fd]
+            self._by_fd[fd] = connection
+            connection.fd = fd
         count = self._pipeline
         if self._per_connection:
             count = min(count, self._per_connection)
-        if count > 1:
-            request *= count
+        request = connection.request * count if count > 1 else connection.request
         try:
             written = os.write(fd, request)
         except OSError as error:
-            # Still on its way, because the backlog is full; or refused.
-            if code not in ON_ITS_WAY or not isinstance(error, BlockingIOError):
-                self._not_connected(connection, code or error.errno or 0, now)
-                return
-            self._epoll.register(fd, IN | OUT)
-            connection.writing = True
+            self._not_at_once(connection, code, error, now)
             return
         self._epoll.register(fd, IN)
-        connection.connected = True
-        self.established += 1
         self.tally.connect_times.append(time.monotonic() - now)
         connection.in_flight = count
         self.in_flight += count
@@ -138,6 +147,17 @@ class Sending(Opening):
         else:
             connection.good = state.good
             connection.latest = state.known
+
+    def _not_at_once(self, connection: Connection, code: int, error: OSError, now: float) -> None:
+        """A connection that was turned over does not stand yet, because the backlog is full; or it
+        was refused."""
+        self.established -= 1
+        connection.connected = False
+        if code in ON_ITS_WAY and isinstance(error, BlockingIOError):
+            self._epoll.register(connection.fd, IN | OUT)
+            connection.writing = True
+        else:
+            self._not_connected(connection, code or error.errno or 0, now)
 
     def _room(self, connection: Connection) -> int:
         """How many requests may be sent now."""

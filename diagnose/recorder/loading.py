@@ -199,8 +199,8 @@ class Loads:
                 external.close()
         if result is None and not self._loop.interrupted:
             raise WorkerFailed(
-                f"{driver.PROGRAM} did not end {DRIVER_PATIENCE_S:.0f} s after its time; its command "
-                f"was: {' '.join(external.command)}"
+                f"{driver.PROGRAM} did not end {DRIVER_PATIENCE_S:.0f} s after its time; its "
+                f"command was: {' '.join(external.command)}"
             )
         return result
 

@@ -70,4 +70,4 @@ def exit_status(item: Analyzed) -> int:
     kinds = {finding.kind for finding in item.findings if finding.verdict is Verdict.FOUND}
     if kinds & {Kind.CAUSE, Kind.SYMPTOM}:
         return 1
-    return 4 if kinds else 0
+    return 4 if any(finding.undoes_figures for finding in item.findings) else 0

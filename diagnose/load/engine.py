@@ -268,8 +268,9 @@ class Engine(Exchange):
             batch = poll(wait if wait > 0 else 0, 1024)
             events += len(batch)
             if spin and batch:
-                until = clock() + spin * len(batch)
-                while clock() < until:
+                # Time on the CPU, not on the wall: who waits for a core meanwhile has not worked.
+                until = time.thread_time() + spin * len(batch)
+                while time.thread_time() < until:
                     pass
             for fd, mask in batch:
                 connection = by_fd.get(fd)

@@ -52,3 +52,13 @@ class Finding:
     next_step: str = ""
     confidence: float | None = None
     explains: float = 0.0
+
+    @property
+    def undoes_figures(self) -> bool:
+        """Found, and the figures of the measured window are not to be quoted for it."""
+        found = self.kind is Kind.VALIDITY and self.verdict is Verdict.FOUND
+        return found and self.id not in PROFILE_ONLY
+
+
+# These say that the profile describes another load; figures come from the unprofiled window.
+PROFILE_ONLY = frozenset({"profiler_disturbs"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from diagnose.model.finding import Finding, Kind, Verdict
+from diagnose.model.finding import PROFILE_ONLY, Finding, Kind, Verdict
 from diagnose.model.report import Analyzed
 from diagnose.units import format_bytes, format_rate, format_seconds, format_value
 
@@ -105,10 +105,6 @@ def _latency(item: Analyzed) -> str:
     return ", ".join([*parts, f"max {format_seconds(f['max_s'] or 0)}"])
 
 
-# Where other programs take more than this, a run says less about the server than it seems.
-FOREIGN_CORES = 0.3
-
-
 def caveats(item: Analyzed) -> list[str]:
     """What a reader must know before quoting the figures."""
     notes = list(item.run.manifest.notes)
@@ -120,13 +116,6 @@ def caveats(item: Analyzed) -> list[str]:
             f"{load.overdue:,} requests were due and not sent: the server did not keep up with "
             f"{load.rate:g} requests/s on these connections"
         )
-    foreign = item.figures["foreign_cores"]
-    if foreign is not None and foreign > FOREIGN_CORES:
-        notes.insert(
-            0,
-            f"other programs used {foreign:.2f} cores meanwhile: on a quiet machine throughput and "
-            "latency may be better",
-        )
     return notes
 
 
@@ -136,7 +125,8 @@ def headline(item: Analyzed) -> str:
     state = item.run.manifest.state
     how = {"running": "it was killed", "interrupted": "interrupted", "failed": "failed"}
     prefix = "" if state == "complete" else f"partial run ({how.get(state, state)}): "
-    invalid = [finding.id for finding in found if finding.kind is Kind.VALIDITY]
+    invalid = [finding.id for finding in found if finding.undoes_figures]
+    profile = [finding.id for finding in found if finding.id in PROFILE_ONLY]
     causes = [finding.id for finding in found if finding.kind is Kind.CAUSE]
     symptoms = [finding.id for finding in found if finding.kind is Kind.SYMPTOM]
     if not found:
@@ -148,6 +138,8 @@ def headline(item: Analyzed) -> str:
         parts.append(f"symptom: {', '.join(symptoms)}")
     if invalid:
         parts.append(f"the measurement is not valid: {', '.join(invalid)}")
+    if profile:
+        parts.append(f"the profile is not to be trusted: {', '.join(profile)}")
     return prefix + "; ".join(parts)
 
 

@@ -16,7 +16,7 @@ from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.run import Run
 
 KIND = Kind.SYMPTOM
-NEEDS = ("client_saturated", "samples_missed", "connections_missing")
+NEEDS = ("client_saturated", "samples_missed", "connections_missing", "host_noisy")
 
 # Idle time of a busy two-core machine comes to a few percent (measured on healthy servers: 0 to
 # 8 %); a single busy thread of two leaves 25 % and more beside its generator.

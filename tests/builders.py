@@ -207,7 +207,7 @@ def one_thread(busy: float = 0.97, waiting: float = 0.0, rest: float = 0.0) -> t
 def make_samples(
     processes: Sequence[Process] | None = None,
     *,
-    host_busy: Sequence[float] = (0.97, 0.97, 0.3, 0.3),
+    host_busy: Sequence[float] = (0.97, 0.97, 0.16, 0.16),
     steal: float = 0.0,
     sockets: Sockets | None = Sockets(),
     start: float = IDLE,
@@ -283,9 +283,9 @@ def make_ticks(
             stalled=0,
             body_in_flight=int(body_in_flight(t) / workers),
             slice_count=int(rps / rate_hz / workers),
-            slice_p50_s=0.002,
-            slice_p99_s=0.004,
-            slice_max_s=0.006,
+            slice_p50_s=0.062,
+            slice_p99_s=0.1,
+            slice_max_s=0.12,
         )
         for t in times(start, end, rate_hz)
         for worker in range(workers)
@@ -299,7 +299,7 @@ def make_worker(
     cpu: float = 0.3,
     lag_share: float | None = 0.05,
     lag_samples: int = 5000,
-    latency_p50_s: float | None = 0.002,
+    latency_p50_s: float | None = 0.062,
     wall_s: float = WINDOW_S,
 ) -> WorkerCost:
     """What a load worker spent; lag_share: its lag in shares of its median latency."""
@@ -319,8 +319,8 @@ def make_worker(
 
 
 def make_latency(samples: int = 5000) -> Latency:
-    """A plain distribution."""
-    return Latency(samples, 0.0021, 0.002, 0.003, 0.004, 0.006, 0.01)
+    """A plain distribution: 64 requests in flight at 1000 a second take 64 ms each."""
+    return Latency(samples, 0.064, 0.062, 0.08, 0.1, 0.12, 0.2)
 
 
 def make_load(**changes: Any) -> LoadResult:
@@ -354,7 +354,7 @@ def make_load(**changes: Any) -> LoadResult:
         templates=(TemplateResult("get", 5000, 0, make_latency()),),
         workers=(make_worker(),),
         started=WINDOW,
-        histogram={2000: 5000},
+        histogram={7120: 5000},
     )
     return replace(base, **changes)
 

@@ -16,8 +16,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("diagnose", "reference_server", "scenarios")
 
-PURE_PLUMBING = {"errors", "plain", "units", "registry"}
-PLUMBING = PURE_PLUMBING | {"child", "orphan", "process_tree"}
+PURE_PLUMBING = {"errors", "plain", "units", "registry", "values"}
+PLUMBING = PURE_PLUMBING | {"child", "orphan", "process_tree", "tls"}
 WORKING = {"scenario", "server", "load", "sampling", "profilers", "store"}
 JUDGING = {"analysis", "reports"}
 # `""` is diagnose/__init__.py: the version.

@@ -12,6 +12,7 @@ from diagnose.model.scenario import INLINE_BODY, Protocol, Scenario
 from diagnose.scenario.catalog import find_scenario, shipped
 from diagnose.scenario.profile_string import apply, endpoint, is_profile_string
 from diagnose.scenario.raw_file import raw_scenario
+from diagnose.scenario.toml_file import unsendable
 from diagnose.server.host import parse_cpus
 
 _SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*([KMGT]?)(i?B)?$", re.IGNORECASE)
@@ -117,6 +118,10 @@ def adapt(
     generated = any(template.body_length > INLINE_BODY for template in scenario.templates)
     if pipeline is not None and pipeline > 1 and generated:
         raise UsageError(f"-p {pipeline}: uploads are not pipelined; use -p 1 with {scenario.name}")
+    if pipeline is not None and (
+        problem := unsendable(scenario.templates, pipeline, scenario.protocol)
+    ):
+        raise UsageError(f"-p {pipeline}: {problem}")
     if requests is not None and requests < 0:
         raise UsageError(f"-r takes 0 (never close) or more requests, not {requests}")
     templates = scenario.templates

@@ -136,6 +136,8 @@ def _check_body(
         document = json.loads(body)
         items = document["items"]
         count = document["count"]
+        if type(items) is not list:
+            raise _Wrong(f"items is not a list: {body[:60]!r}")
         if expect.rows is not None:
             _check_rows(items, count, expect)
         else:
@@ -176,8 +178,8 @@ def _check_rows(items: Any, count: Any, expect: Expectation) -> None:
     if count != len(items) or len(items) > (expect.rows or 0):
         raise _Wrong(f"count {count} with {len(items)} rows, expected at most {expect.rows}")
     for item in items:
-        _check_fields(item, _ROW)
-        _check_fields(item["rating"], _RATING)
+        _check_fields(item, _ROW, item.get("id"))
+        _check_fields(item["rating"], _RATING, item["id"])
         if expect.price and not expect.price[0] <= item["price"] <= expect.price[1]:
             raise _Wrong(
                 f"row {item['id']}: price {item['price']}, asked for "
@@ -185,11 +187,11 @@ def _check_rows(items: Any, count: Any, expect: Expectation) -> None:
             )
 
 
-def _check_fields(item: Any, fields: _Fields) -> None:
+def _check_fields(item: Any, fields: _Fields, row: Any) -> None:
     for name, kinds in fields.items():
         if type(item[name]) not in kinds:
             raise _Wrong(
-                f"row {item.get('id')}: {name} is {item[name]!r}, expected "
+                f"row {row}: {name} is {item[name]!r}, expected "
                 f"{' or '.join(kind.__name__ for kind in kinds)}"
             )
 

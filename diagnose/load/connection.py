@@ -123,7 +123,7 @@ class TemplateState:
         self.answer = prepared.answer
         self.any = template.expect.answer is Answer.ANY
         self.weight = 0 if self.any else 1
-        self.compares = compares_body(template.expect)
+        self.compares = compares_body(template.expect) or prepared.expected is not None
         self.deep_check = looks_into_body(template.expect)
         deep = self.deep_check or template.expect.same
         wanted = len((template.expect.body or "").encode())
@@ -214,6 +214,7 @@ class Connection:
         "timed_out",
         "tls",
         "upgrading",
+        "waiting",
         "writing",
     )
 
@@ -223,6 +224,8 @@ class Connection:
         self.state = state
         self.lag = False
         self.keeper = True
+        # In the row of free connections of an open loop; it stays there when it is opened again.
+        self.waiting = False
         self.special = False
         self.sock: socket.SocketType | None = None
         self.tls: ssl.SSLSocket | None = None

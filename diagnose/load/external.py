@@ -100,4 +100,5 @@ class ExternalLoad:
         if not self.poll():
             self._process.kill()
             self._process.wait()
+            self._ended = time.monotonic()
         shutil.rmtree(self._scratch, ignore_errors=True)

@@ -12,7 +12,9 @@ from diagnose.values import drawn, example, has_values
 CHUNK = 64 * 1024
 # Long bodies repeat this many bytes: enough for large writes, small enough for the cache.
 PATTERN = 1024 * 1024
-_INTEGER = re.compile(rb"=(-?\d+)(?=[& #]|\Z)")
+_NUMBER = re.compile(rb"-?\d{1,100}")
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,8})[^\r\n]*\r\n")
+_INTEGER = re.compile(rb"=(-?\d{1,100})(?=[& #]|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,9 @@ def _with_body(
         return head, Payload(pattern(PATTERN)[: min(PATTERN, sent)], sent, b"", length)
     frame = f"{CHUNK:x}\r\n".encode() + pattern(CHUNK)[:CHUNK] + b"\r\n"
     whole, rest = divmod(length, CHUNK)
+    if half and not whole:
+        coded = _coded(pattern(length)[:length], chunked=True, length=length)
+        return head + coded[: len(coded) // 2], None
     if half:
         return head, Payload(frame, max(1, whole // 2) * len(frame), b"", length)
     tail = _coded(pattern(CHUNK)[:rest], chunked=True, length=rest)
@@ -160,8 +165,17 @@ def _sum(request: bytes) -> bytes:
     query = line.rpartition(b" ")[0].partition(b"?")[2]
     total = sum(int(match[1]) for match in _INTEGER.finditer(query))
     if b"\r\ntransfer-encoding:" in head.lower():
-        body = body.partition(b"\r\n")[2].partition(b"\r\n")[0]
-    text = body.strip()
-    if text.lstrip(b"-").isdigit():
-        total += int(text)
+        body = _dechunked(body)
+    if match := _NUMBER.fullmatch(body.strip()):
+        total += int(match[0])
     return str(total).encode()
+
+
+def _dechunked(body: bytes) -> bytes:
+    """The data of a chunked body, as far as it is one."""
+    data, position = b"", 0
+    while (match := _CHUNK_LINE.match(body, position)) and int(match[1], 16):
+        end = match.end() + int(match[1], 16)
+        data += body[match.end() : end]
+        position = end + 2
+    return data

@@ -100,8 +100,8 @@ class Sending(Opening):
             self._reopen(connection, now)
             return
         sock.close()
+        connection.template = template
         if state is not connection.state:
-            connection.template = template
             connection.state = state
             connection.request = state.request
             connection.expected = state.expected
@@ -173,7 +173,7 @@ class Sending(Opening):
         """Send what a closed loop sends now, or wait for what is due."""
         if self._schedule is not None:
             if self._room(connection) > 0:
-                self._idle.append(connection)
+                self._wait_idle(connection)
                 self._dispatch(now)
             return
         self._refill(connection, self._room(connection), now)
@@ -186,12 +186,19 @@ class Sending(Opening):
         idle = self._idle
         while idle and schedule.next_due <= now and self._sending:
             connection = idle.popleft()
+            connection.waiting = False
             if not connection.connected or self._room(connection) <= 0 or connection.announced:
                 continue
             self._refill(connection, 1, schedule.take())
             if connection.connected and self._room(connection) > 0:
-                idle.append(connection)
+                self._wait_idle(connection)
         self._reckon_wake()
+
+    def _wait_idle(self, connection: Connection) -> None:
+        """Stand in the row of free connections, once."""
+        if not connection.waiting:
+            connection.waiting = True
+            self._idle.append(connection)
 
     def _reckon_wake(self) -> None:
         wake = self._timers[0][0] if self._timers else NEVER
@@ -233,6 +240,7 @@ class Sending(Opening):
         if (
             self._fast
             and self._sending
+            and connection.state.body is None
             and connection.offset < 0
             and not connection.pending
             and connection.upgrading is None

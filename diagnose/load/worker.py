@@ -223,7 +223,8 @@ def late_share(engine: Engine) -> float | None:
         return None
     latency = Histogram()
     for state in engine.states:
-        latency.merge(state.histogram)
+        if not state.any:
+            latency.merge(state.histogram)
     median = latency.percentile(50)
     return late.percentile(50) / median if median else None
 

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from diagnose.errors import UsageError
 from diagnose.model.scenario import Scenario
+from diagnose.scenario.toml_file import unsendable
 
 # Endpoint of a profile string -> the scenario whose requests it means.
 ENDPOINTS = {
@@ -62,6 +64,8 @@ def apply(text: str, scenario: Scenario) -> Scenario:
     pipeline = _number(text, "pipeline", fields[0] or "1", 1)
     if pipeline > 1 and scenario.has_large_bodies:
         raise UsageError(f"profile string {text!r}: uploads are not pipelined")
+    if problem := unsendable(scenario.templates, pipeline, scenario.protocol):
+        raise UsageError(f"profile string {text!r}: {problem}")
     return replace(
         scenario,
         pipeline=pipeline,
@@ -82,7 +86,7 @@ def _fields(text: str) -> list[str]:
 
 
 def _number(text: str, what: str, word: str, least: int) -> int:
-    if not (word.isascii() and word.isdigit()) or int(word) < least:
+    if not re.fullmatch(r"[0-9]{1,9}", word) or int(word) < least:
         raise UsageError(
             f"profile string {text!r}: {what} must be a number from {least}, not {word!r}"
         )

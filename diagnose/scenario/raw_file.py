@@ -12,7 +12,7 @@ from pathlib import Path
 from diagnose.errors import UsageError
 from diagnose.model.scenario import RequestTemplate, Scenario
 from diagnose.scenario.contract import anything, expectation
-from diagnose.values import example
+from diagnose.values import example, malformed
 
 MAX_RAW = 64 * 1024 * 1024
 _REQUEST_LINE = re.compile(rb"([A-Z]+) (/[!-~]*) HTTP/1\.1\r\n")
@@ -65,6 +65,11 @@ def _read(path: Path) -> RequestTemplate:
             f"--raw: {str(path)!r} has {len(data)} bytes, more than {MAX_RAW}: write a scenario "
             "file with body_length instead, which holds a body once for all connections"
         )
+    if problem := malformed(data):
+        raise UsageError(
+            f"--raw: {str(path)!r}: {problem!r} is not {{RAND:min:max}} with min <= max, nor "
+            "{SEQ:start}"
+        )
     return raw_template(path.stem, data)
 
 
@@ -92,7 +97,8 @@ def _body_length(head: bytes, body: bytes) -> int | None:
     if _CHUNKED.search(head):
         return _chunked_length(body)
     match = _LENGTH.search(head)
-    length = int(match[1]) if match else 0
+    # Python refuses to read more than some 4300 digits; no body is so long.
+    length = int(match[1][:20]) if match else 0
     return length if length == len(body) else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,9 @@ from diagnose.errors import (
     UsageError,
     WorkerFailed,
 )
+from diagnose.load.requests import prepare_for
 from diagnose.model.run import Run
+from diagnose.model.scenario import Protocol
 from diagnose.recorder import Live, RunOptions
 from diagnose.reports import markdown
 from diagnose.scenario.catalog import shipped
@@ -40,7 +43,7 @@ from tests.builders import (
 from tests.reports.screens import ESCAPES, MARKUP
 from tests.store.stored import store
 
-COMMANDS = ("run", "attach", "report", "scenarios", "findings", "reference", "demo")
+COMMANDS = (*("run", "attach", "report", "scenarios", "findings", "doctor", "reference", "demo"),)
 runner = CliRunner()
 
 
@@ -122,10 +125,92 @@ class TestScenarios:
     def test_one_shows_its_requests(self, name: str) -> None:
         text = invoke("scenarios", name)
         scenario = shipped()[name]
+        counts = Counter(template.name for template in scenario.templates)
         for template in scenario.templates:
-            assert f"\n{template.name}\n" in text
-            assert f"  {template.method} {template.target} HTTP/1.1" in text
-        assert text.count("  expects ") == len(scenario.templates)
+            count = counts[template.name]
+            times = f" ({count} times in the rotation)" if count > 1 else ""
+            assert f"\n{template.name}{times}\n" in text
+            if template.method != "RAW":
+                assert f"  {template.method} {template.target} HTTP/1.1" in text
+        assert text.count("  expects ") == len(counts)
+
+    @pytest.mark.parametrize(
+        ("name", "said"),
+        [
+            ("noisy", "expects any answer, or none"),
+            ("noisy", "Content-Length: 999"),
+            ("api-4", "the server gets 4 CPUs"),
+            ("json-tls", "port 8081, TLS"),
+            ("echo-ws", "then messages: 'Hello from diagnose'"),
+            ("echo-ws", "expects each message back"),
+            ("compression", "at least 5000 items"),
+            ("compression", "Content-Encoding gzip, at most 500000 bytes on the wire"),
+            ("db", "at most 50 database rows, prices 10 to 50"),
+            ("static", "the same body each time"),
+            ("upload-20mb", "(20.0 MiB of body)"),
+        ],
+    )
+    def test_one_says_what_is_unusual(self, name: str, said: str) -> None:
+        assert said in invoke("scenarios", name)
+
+    def test_what_a_file_of_ones_own_does(self, tmp_path: Path) -> None:
+        path = tmp_path / "own.toml"
+        path.write_text(
+            'title = "t"\nconnections = [1]\nrate = 500\nramp_s = 2\nsend_rate = 1024\n'
+            '[[request]]\nname = "a"\ntarget = "/"\nbody = "0123456789"\nsending = "half"\n'
+        )
+        text = invoke("scenarios", str(path))
+        assert "500 requests/s, whatever the server does, connections opened over 2 s" in text
+        assert "sends 1.0 KiB/s on each connection" in text
+        assert "(only the half is sent)" in text
+
+    @pytest.mark.parametrize("name", sorted(shipped()))
+    def test_raw_is_what_is_sent_byte_for_byte(self, name: str) -> None:
+        scenario = shipped()[name]
+        if scenario.protocol is Protocol.H2:
+            with pytest.raises(UsageError, match="the bytes of HTTP/2 are the driver's"):
+                runner.invoke(app, ["scenarios", name, "--raw"], catch_exceptions=False)
+            return
+        result = runner.invoke(app, ["scenarios", name, "--raw"], catch_exceptions=False)
+        requests = [
+            prepare_for(scenario, template, "127.0.0.1:8080")
+            for template in dict.fromkeys(scenario.templates)
+        ]
+        assert len(result.stdout_bytes) == sum(
+            len(request.opening + request.head)
+            + (request.payload.wire_length if request.payload else 0)
+            for request in requests
+        )
+        rest = result.stdout_bytes
+        for request in requests:
+            head = request.opening + request.head
+            assert rest.startswith(head)
+            rest = rest[len(head) :]
+            if request.payload:
+                unit = request.payload.unit
+                repeats = -(-request.payload.length // len(unit))
+                body = (unit * repeats)[: request.payload.length] + request.payload.tail
+                assert rest.startswith(body)
+                rest = rest[len(body) :]
+        assert rest == b""
+
+    def test_raw_of_one_request(self) -> None:
+        result = runner.invoke(
+            app, ["scenarios", "baseline", "--raw", "--request", "post_content_length"]
+        )
+        assert result.stdout_bytes == (
+            b"POST /baseline11?a=13&b=42 HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n"
+            b"Content-Length: 2\r\n\r\n20"
+        )
+
+    def test_raw_shows_values_as_they_were_written(self, tmp_path: Path) -> None:
+        path = tmp_path / "own.toml"
+        path.write_text(
+            'title = "t"\nconnections = [1]\n'
+            '[[request]]\nname = "a"\ntarget = "/?a={RAND:1:9}&b={SEQ:3}"\n'
+        )
+        result = runner.invoke(app, ["scenarios", str(path), "--raw"])
+        assert result.stdout_bytes.startswith(b"GET /?a={RAND:1:9}&b={SEQ:3} HTTP/1.1\r\n")
 
     def test_a_bare_name_is_the_newest_round(self) -> None:
         assert "upload@2026-04" in invoke("scenarios", "upload")
@@ -179,7 +264,7 @@ class TestReport:
     @pytest.fixture
     def directory(self, tmp_path: Path) -> Path:
         """A stored run of a single-threaded server."""
-        samples = make_samples(one_thread(), host_busy=(0.98, 0.05, 0.3, 0.3))
+        samples = make_samples(one_thread(), host_busy=(0.98, 0.05, 0.16, 0.16))
         return store(tmp_path, make_run(samples=samples))
 
     def test_on_the_terminal(self, directory: Path) -> None:
@@ -271,9 +356,19 @@ class TestRefused:
                 "not a loopback address",
             ),
             (
-                ("attach", "baseline", "--pid", "1", "--url", "https://127.0.0.1"),
-                "--url takes http://ADDRESS:PORT",
+                ("attach", "baseline", "--pid", "1", "--url", "ftp://127.0.0.1"),
+                "--url takes http://ADDRESS:PORT or https://ADDRESS:PORT",
             ),
+            (("scenarios", "--raw"), "--raw shows one scenario"),
+            (("scenarios", "baseline", "--raw", "--request", "x"), "no request 'x'; known: get,"),
+            (("run", "--", "./s"), "no command: write the server's command behind `--`"),
+            (("run", "1|0|", "--", "./s"), "has 3 fields, not 5"),
+            (("run", "1|0||64|nope", "--", "./s"), "no endpoint 'nope'"),
+            (("run", "16|0||64|upload", "--", "./s"), "uploads are not pipelined"),
+            (("run", "--raw", "gone.raw", "--", "./s"), "--raw: cannot read 'gone.raw'"),
+            (("run", "echo-ws", "--raw", "tests", "--", "./s"), "--raw"),
+            (("run", "baseline", "--rate", "0", "--", "./s"), "--rate takes up to"),
+            (("run", "baseline", "--send-rate", "x", "--", "./s"), "not a size: 'x'"),
             (
                 ("attach", "baseline", "--pid", "1", "--url", "http://127.0.0.1:x"),
                 "--url http://127.0.0.1:x",
@@ -418,6 +513,8 @@ class TestRun:
             ("127.0.0.1:9000/", "127.0.0.1", 9000, None),
             ("http://localhost", "127.0.0.1", 80, None),
             ("http://[::1]:9000/x?y=1", "::1", 9000, "/x"),
+            ("https://127.0.0.1:8443", "127.0.0.1", 8443, None),
+            ("https://127.0.0.1", "127.0.0.1", 443, None),
         ],
     )
     def test_attach_takes_an_address(
@@ -434,9 +531,79 @@ class TestRun:
         assert result.exit_code == 4
         (options,) = wanted
         assert (options.host, options.port, options.attach_pid) == (host, port, 42)
+        assert options.scenario.tls is url.startswith("https")
         assert options.command == ()
         if target is not None:
             assert {template.target for template in options.scenario.templates} == {target}
+
+    @pytest.mark.parametrize(
+        ("arguments", "command"),
+        [
+            (("run", "--raw", "{raw}", "--", "./s", "--x"), ("./s", "--x")),
+            (("run", "--raw", "{raw}", "--", "./baseline"), ("./baseline",)),
+            (("run", "baseline", "--raw", "{raw}", "--", "./s"), ("./s",)),
+            (("run", "4|10||64,128|", "--raw", "{raw}", "--", "./s"), ("./s",)),
+        ],
+    )
+    def test_raw_templates_with_and_without_a_scenario(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        arguments: tuple[str, ...],
+        command: tuple[str, ...],
+    ) -> None:
+        (tmp_path / "mine.raw").write_bytes(b"GET /mine HTTP/1.1\r\n\r\n")
+        wanted = self.record_as(monkeypatch, tmp_path, make_run(samples=(), ticks=()))
+        filled = [word.format(raw=tmp_path / "mine.raw") for word in arguments]
+        result = runner.invoke(app, [filled[0], "--json", *filled[1:]])
+        assert result.exit_code == 4, result.output
+        (options,) = wanted
+        assert options.command == command
+        (template,) = options.scenario.templates
+        assert (template.name, template.target) == ("mine", "/mine")
+        if "|" in arguments[1]:
+            scenario = options.scenario
+            assert (scenario.pipeline, scenario.requests_per_connection) == (4, 10)
+            assert options.connections == 64
+
+    @pytest.mark.parametrize(
+        ("arguments", "port"),
+        [(("json-tls",), 8081), (("json-tls", "--port", "9000"), 9000), (("baseline",), 8080)],
+    )
+    def test_the_port_is_the_scenarios_unless_it_is_given(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        arguments: tuple[str, ...],
+        port: int,
+    ) -> None:
+        wanted = self.record_as(monkeypatch, tmp_path, make_run(samples=(), ticks=()))
+        runner.invoke(app, ["run", *arguments, "--json", "--", "./s"])
+        assert [options.port for options in wanted] == [port]
+
+    def test_attach_takes_raw_templates(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        (tmp_path / "mine.raw").write_bytes(b"GET /mine HTTP/1.1\r\n\r\n")
+        wanted = self.record_as(monkeypatch, tmp_path, make_run(samples=(), ticks=()))
+        address = ["--pid", "42", "--url", "http://127.0.0.1:80"]
+        raw = ["--raw", str(tmp_path / "mine.raw")]
+        result = runner.invoke(app, ["attach", "baseline", *raw, *address, "--json"])
+        assert result.exit_code == 4, result.output
+        assert [options.scenario.name for options in wanted] == ["baseline@2026-04"]
+        assert wanted[0].scenario.templates[0].target == "/mine"
+
+    def test_attach_with_raw_templates_needs_no_scenario(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """As `run`: its help says that --raw stands for the scenario."""
+        (tmp_path / "mine.raw").write_bytes(b"GET /mine HTTP/1.1\r\n\r\n")
+        wanted = self.record_as(monkeypatch, tmp_path, make_run(samples=(), ticks=()))
+        address = ["--pid", "42", "--url", "http://127.0.0.1:80"]
+        raw = ["--raw", str(tmp_path / "mine.raw")]
+        result = runner.invoke(app, ["attach", *raw, *address, "--json"])
+        assert result.exit_code == 4, result.output
+        assert [options.scenario.name for options in wanted] == ["raw"]
 
     def test_attach_checks_its_workers_as_run_does(self) -> None:
         arguments = ["--pid", "1", "--url", "http://127.0.0.1", "--load-workers", "0"]

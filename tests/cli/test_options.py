@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +13,14 @@ from diagnose.cli.options import (
     adapt,
     check_names,
     check_target,
+    chosen_scenario,
+    names_scenario,
     parse_counts,
     parse_cpu_option,
     parse_size,
 )
 from diagnose.errors import UsageError
+from diagnose.model.scenario import Sending
 from tests.builders import GIB, MIB, UPLOADS, make_scenario
 
 
@@ -95,13 +100,20 @@ class TestAdapt:
             ("pipeline", "pipeline", 1024),
             ("requests", "requests_per_connection", 0),
             ("requests", "requests_per_connection", 25),
+            ("rate", "rate", 1000.0),
+            ("ramp", "ramp_s", 2.5),
         ],
     )
     def test_changes_one_field(self, option: str, field: str, value: Any) -> None:
-        base = make_scenario(requests_per_connection=5)
+        base = make_scenario(requests_per_connection=5, rate=7.0, ramp_s=1.0)
         changed = adapt(base, **{option: value})
         assert getattr(changed, field) == value
         assert adapt(changed, **{option: getattr(base, field)}) == base
+
+    def test_rates_are_sizes_per_second(self) -> None:
+        changed = adapt(make_scenario(), send_rate="64K", read_rate="1.5M")
+        assert (changed.send_rate, changed.read_rate) == (64 * 1024, 3 * MIB // 2)
+        assert adapt(changed) == changed
 
     def test_changes_nothing_where_nothing_is_given(self) -> None:
         assert adapt(UPLOADS) == UPLOADS
@@ -124,6 +136,15 @@ class TestAdapt:
             ({"pipeline": 0}, "-p takes"),
             ({"pipeline": 1025}, "-p takes"),
             ({"requests": -1}, "-r takes"),
+            ({"rate": 0.0}, "--rate takes"),
+            ({"rate": -5.0}, "--rate takes"),
+            ({"rate": 1e8}, "--rate takes"),
+            ({"rate": float("nan")}, "--rate takes"),
+            ({"ramp": -1.0}, "--ramp takes"),
+            ({"ramp": 3601.0}, "--ramp takes"),
+            ({"ramp": float("nan")}, "--ramp takes"),
+            ({"send_rate": "0"}, "not a size"),
+            ({"read_rate": "fast"}, "not a size"),
             ({"path": "other"}, "--path must start"),
             ({"path": ""}, "--path must start"),
             ({"path": "/a b"}, "--path must start"),
@@ -140,6 +161,70 @@ class TestAdapt:
         with pytest.raises(UsageError, match="uploads are not pipelined"):
             adapt(UPLOADS, pipeline=2)
         assert adapt(UPLOADS, pipeline=1).pipeline == 1
+
+    def test_what_is_not_sent_whole_is_not_pipelined(self) -> None:
+        """As in a file: the rest never follows, and what is sent behind it is taken for it."""
+        half = replace(make_scenario().templates[0], body="0123456789", sending=Sending.HALF)
+        with pytest.raises(UsageError):
+            adapt(make_scenario(templates=(half,)), pipeline=2)
+        assert adapt(make_scenario(templates=(half,)), pipeline=1).pipeline == 1
+
+
+class TestScenario:
+    """A scenario by name, by file, by profile string, by raw templates."""
+
+    @pytest.fixture
+    def raw(self, tmp_path: Path) -> str:
+        """A file with a request."""
+        path = tmp_path / "mine.raw"
+        path.write_bytes(b"GET /mine HTTP/1.1\r\n\r\n")
+        return str(path)
+
+    @pytest.mark.parametrize(
+        "word",
+        ["baseline", "baseline@2026-03", "json@x", "get", "./mine.toml", "1|10||512|", "|"],
+    )
+    def test_words_that_mean_one(self, word: str) -> None:
+        assert names_scenario(word)
+
+    @pytest.mark.parametrize("word", ["./server", "python", "basline", "baseline.sh", "@2026-03"])
+    def test_words_that_mean_none(self, word: str) -> None:
+        assert not names_scenario(word)
+
+    def test_by_name(self) -> None:
+        assert chosen_scenario("json@2026-03", None).name == "json@2026-03"
+
+    def test_by_profile_string(self) -> None:
+        scenario = chosen_scenario("1|10||512,4096|", None)
+        assert (scenario.name, scenario.requests_per_connection) == ("baseline@2026-04", 10)
+        assert scenario.connections == (512, 4096)
+        assert chosen_scenario("16|0||64|pipeline", None).templates[0].target == "/pipeline"
+
+    def test_by_raw_templates_alone(self, raw: str) -> None:
+        scenario = chosen_scenario("", raw)
+        assert (scenario.name, scenario.templates[0].target) == ("raw", "/mine")
+
+    def test_raw_templates_in_place_of_a_scenarios_own(self, raw: str) -> None:
+        scenario = chosen_scenario("json@2026-04", raw)
+        assert [template.target for template in scenario.templates] == ["/mine"]
+        assert scenario.title == "raw templates: mine"
+        assert (scenario.name, scenario.requests_per_connection) == ("json@2026-04", 25)
+
+    def test_raw_templates_with_a_profile_string(self, raw: str) -> None:
+        scenario = chosen_scenario("16|5|4|32|nope", raw)
+        assert [template.target for template in scenario.templates] == ["/mine"]
+        assert (scenario.pipeline, scenario.requests_per_connection) == (16, 5)
+        assert (scenario.server_cores, scenario.connections) == (4, (32,))
+
+    @pytest.mark.parametrize("name", ["echo-ws", "baseline-h2"])
+    def test_raw_templates_are_http_1(self, raw: str, name: str) -> None:
+        with pytest.raises(UsageError, match="speaks another protocol"):
+            chosen_scenario(name, raw)
+
+    def test_none_at_all(self) -> None:
+        with pytest.raises(UsageError, match="no scenario: name one") as caught:
+            chosen_scenario("", None)
+        assert "--raw" in str(caught.value)
 
 
 class TestTarget:

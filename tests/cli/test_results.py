@@ -59,7 +59,7 @@ def test_exit_status(result: Analyzed, status: int) -> None:
 
 
 def test_analyzed_reads_the_directory(tmp_path: Path) -> None:
-    run = make_run(samples=make_samples(one_thread(), host_busy=(0.98, 0.05, 0.3, 0.3)))
+    run = make_run(samples=make_samples(one_thread(), host_busy=(0.98, 0.05, 0.16, 0.16)))
     result = analyzed(store(tmp_path, run))
     assert result.run.samples == run.samples
     assert result.figures["rps"] == 1000.0

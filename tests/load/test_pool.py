@@ -13,7 +13,7 @@ from diagnose.load import pool as pool_module
 from diagnose.load.accounting import Spent
 from diagnose.load.pool import LoadPool
 from diagnose.load.tally import Tally, mark, window
-from diagnose.load.worker import Message, WorkerReport
+from diagnose.load.worker import Message, Trial, WorkerReport
 from diagnose.model.load import LoadPlan, LoadTick
 from diagnose.model.scenario import RequestTemplate, Scenario
 
@@ -124,6 +124,49 @@ def test_commands_go_to_those_that_have_not_reported() -> None:
     say(pool, 0, Message(report=report(0)))
     pool.command(b"stop")
     assert [child.sent[1:] for child in FakeChild.made] == [[b"go"], [b"go", b"stop"]]
+
+
+def test_tried_when_every_worker_is() -> None:
+    pool = pool_of(2)
+    say(pool, 0, Message(trial=Trial(0.2, 0.0, 0.1)))
+    assert (pool.tried, pool.at_its_limit) == (False, False)
+    say(pool, 1, Message(trial=Trial(0.3, 0.0, None)))
+    assert (pool.tried, pool.at_its_limit) == (True, False)
+
+
+def test_one_worker_at_its_limit_is_enough() -> None:
+    pool = pool_of(2)
+    say(pool, 0, Message(trial=Trial(0.2, 0.0, 0.1)))
+    say(pool, 1, Message(trial=Trial(0.99, 0.0, 0.1)))
+    assert pool.at_its_limit
+
+
+def test_a_pool_without_a_trial_is_not_at_its_limit() -> None:
+    assert not pool_of(2).at_its_limit
+    assert not pool_of(2).tried
+
+
+def test_workers_that_were_told_to_quit_may_end_without_a_report() -> None:
+    pool = pool_of(2)
+    pool.command(b"trial")
+    pool.command(b"quit")
+    assert [child.sent[1:] for child in FakeChild.made] == [[b"trial", b"quit"]] * 2
+    assert not pool.gone
+    for child in FakeChild.made:
+        child.ended = True
+    assert pool.gone
+    for child in pool.children:
+        pool.check_alive(child)
+    assert pool.result() is None
+
+
+@pytest.mark.parametrize("word", [b"wave", b"trial", b"go", b"stop"])
+def test_no_other_command_lets_a_worker_end(word: bytes) -> None:
+    pool = pool_of(1)
+    pool.command(word)
+    FakeChild.made[0].ended = True
+    with pytest.raises(WorkerFailed, match="worker 0 ended"):
+        pool.check_alive(pool.children[0])
 
 
 def test_a_worker_that_fails_says_why() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,12 +13,13 @@ import pytest
 
 from diagnose.load.accounting import Spent
 from diagnose.load.connection import TemplateState
+from diagnose.load.histogram import Histogram, bucket_values
 from diagnose.load.merge import merge
 from diagnose.load.requests import prepare
 from diagnose.load.tally import Tally, Window, fresh_histograms, mark, window
-from diagnose.load.worker import Message, WorkerReport
+from diagnose.load.worker import Message, Trial, WorkerReport
 from diagnose.model.load import Failure, FailureExample, LoadPlan, LoadTick
-from diagnose.model.scenario import Expectation, RequestTemplate, Scenario
+from diagnose.model.scenario import Answer, Expectation, RequestTemplate, Scenario
 
 GET = RequestTemplate("get", "GET", "/", expect=Expectation(body="ok"))
 POST = RequestTemplate("post", "POST", "/", body_length=1000)
@@ -31,6 +33,26 @@ def states() -> list[TemplateState]:
 
 def spent(wall: float, cpu: float = 0.0, queued: float = 0.0) -> Spent:
     return Spent(wall, cpu, queued)
+
+
+def buckets(values: Sequence[float]) -> dict[int, int]:
+    """A histogram of these as it goes from the worker to the recorder."""
+    histogram = Histogram()
+    histogram.record(values)
+    return histogram.counts()
+
+
+def seconds(counts: dict[int, int]) -> list[float]:
+    """The values in a histogram, to three digits."""
+    middles = bucket_values(np.array(sorted(counts), dtype=np.int64))
+    return [round(float(middle), 3) for middle in middles]
+
+
+def settle(tally: Tally, both: Sequence[TemplateState]) -> None:
+    """What a tick does with what was timed since the one before."""
+    tally.settle()
+    for state in both:
+        state.settle()
 
 
 # -- tally --------------------------------------------------------------------------------------
@@ -91,7 +113,10 @@ def test_a_window_is_the_difference_of_two_marks() -> None:
     tally.failures["refused"] = 4
     tally.status_classes["2xx"] = 9
     tally.connect_times = [0.3, 0.1]
-    fresh_histograms(both)
+    tally.lags = [0.9]
+    both[0].first_bytes, both[1].body_sents = [0.7], [0.8]
+    settle(tally, both)
+    fresh_histograms(tally, both)
     begin = mark(tally, both, spent(100.0, 5.0, 1.0))
     tally.responses, tally.ok, tally.loops = 16, 15, 150
     tally.status_classes.update({"2xx": 5, "5xx": 1})
@@ -99,15 +124,21 @@ def test_a_window_is_the_difference_of_two_marks() -> None:
     both[0].responses, both[1].responses = 14, 2
     both[0].histogram.record([0.001] * 4)
     tally.lags = [0.02, 0.01]
+    both[0].first_bytes, both[1].body_sents = [0.002], [0.5, 0.6]
+    settle(tally, both)
     seen = window(tally, both, begin, mark(tally, both, spent(105.5, 8.0, 1.5)), 8)
     assert (seen.numbers["responses"], seen.numbers["ok"], seen.numbers["loops"]) == (6, 6, 50)
     assert seen.numbers["opens"] == 0
     assert seen.failures == {"timeout": 2}
     assert seen.status_classes == {"2xx": 5, "5xx": 1}
-    assert [row[:3] for row in seen.templates] == [("get", 4, 0), ("post", 2, 2)]
-    assert [sum(row[3].values()) for row in seen.templates] == [4, 0]
+    rows = [(row.name, row.responses, row.failures) for row in seen.templates]
+    assert rows == [("get", 4, 0), ("post", 2, 2)]
+    assert [sum(row.latencies.values()) for row in seen.templates] == [4, 0]
+    assert [seconds(row.first_bytes) for row in seen.templates] == [[0.002], []]
+    assert [seconds(row.body_sents) for row in seen.templates] == [[], [0.5, 0.6]]
     assert seen.examples == [FailureExample("timeout", "post", "late")]
-    assert (seen.connect_times, seen.lags) == ([0.1, 0.3], [0.01, 0.02])
+    # Most connections are opened before the window: their times stay.
+    assert (seconds(seen.connect_times), seconds(seen.lags)) == ([0.1, 0.3], [0.01, 0.02])
     assert (seen.wall_s, seen.cpu_s, seen.run_queue_s) == (5.5, 3.0, 0.5)
     assert (seen.established, seen.started) == (8, 100.0)
 
@@ -155,7 +186,7 @@ def test_counters_of_two_workers_add_up() -> None:
     second = report(1, numbers={name: 100 * (index + 1) for index, name in enumerate(names)})
     result = merge(PLAN, [first, second])
     for index, name in enumerate(names):
-        if name != "loops":
+        if name not in ("loops", "events"):
             assert getattr(result, name) == 101 * (index + 1), name
     assert [cost.loops for cost in result.workers] == [
         first.window.numbers["loops"],
@@ -238,27 +269,83 @@ def test_failures_while_draining_are_apart() -> None:
 
 
 def test_times_and_connections() -> None:
-    first = report(0, wall_s=5.0, started=51.0, connect_times=[0.3, 0.1], established=3)
-    second = report(1, wall_s=5.2, started=50.5, connect_times=[0.9, 0.2, 0.4], established=4)
+    first = report(0, wall_s=5.0, started=51.0, connect_times=buckets([0.3, 0.1]), established=3)
+    second = report(
+        1, wall_s=5.2, started=50.5, connect_times=buckets([0.9, 0.2, 0.4]), established=4
+    )
     result = merge(PLAN, [first, second])
     assert (result.connections, result.established) == (8, 7)
     assert result.duration_s == pytest.approx(5.1)
     assert result.started == 50.5
-    assert (result.connect_p50_s, result.connect_max_s) == (0.3, 0.9)
+    assert result.connect_p50_s == pytest.approx(0.3, rel=1e-3)
+    assert result.connect_max_s == pytest.approx(0.9, rel=1e-3)
 
 
 def test_costs_of_each_worker() -> None:
-    lags = [index / 1000 for index in range(100)]
+    lags = buckets([index / 1000 for index in range(1, 101)])
     first = report(0, ([0.004], []), wall_s=5.0, cpu_s=3.0, run_queue_s=0.5, lags=lags)
     second = report(1, wall_s=5.0, cpu_s=5.0, run_queue_s=0.2)
     busy, starved = merge(PLAN, [first, second]).workers
     assert (busy.worker, starved.worker) == (0, 1)
     assert busy.blocked_s == pytest.approx(1.5)
-    assert (busy.lag_samples, busy.lag_p50_s, busy.lag_p99_s) == (100, 0.05, 0.099)
+    assert busy.lag_samples == 100
+    assert busy.lag_p50_s == pytest.approx(0.05, rel=1e-3)
+    assert busy.lag_p99_s == pytest.approx(0.099, rel=1e-3)
     assert busy.latency_p50_s == pytest.approx(0.004, rel=1e-3)
     assert starved.blocked_s == 0.0
     assert (starved.lag_samples, starved.lag_p50_s, starved.lag_p99_s) == (0, None, None)
     assert starved.latency_p50_s is None
+
+
+def test_what_a_worker_proved_and_how_its_uploads_went() -> None:
+    proved = report(0, proof=(0.00001, 0.25), proof_s=1.1, send_times=(4.0, 3.0, 0.5))
+    result = merge(PLAN, [proved, report(1)])
+    first, second = result.workers
+    assert (first.spin_s, first.spin_slowdown) == (0.00001, 0.25)
+    assert (second.spin_s, second.spin_slowdown) == (0.0, None)
+    assert (first.tcp_busy_s, first.tcp_rwnd_limited_s, first.tcp_sndbuf_limited_s) == (4, 3, 0.5)
+    assert (second.tcp_busy_s, second.tcp_rwnd_limited_s) == (0.0, 0.0)
+    assert result.proof_s == 1.1
+
+
+def test_an_open_loop_tells_its_rate_and_what_was_overdue() -> None:
+    plan = replace(PLAN, scenario=replace(SCENARIO, rate=500.0))
+    result = merge(plan, [report(0, overdue=3), report(1, overdue=4)])
+    assert (result.rate, result.overdue) == (500.0, 7)
+    assert merge(PLAN, [report(0)]).rate == 0.0
+
+
+def test_first_bytes_and_sent_bodies_are_merged() -> None:
+    windows = [report(0), report(1)]
+    for number, part in enumerate(windows):
+        part.window.templates[0].first_bytes = buckets([0.1 + number])
+        part.window.templates[1].body_sents = buckets([0.2 + number])
+    result = merge(PLAN, windows)
+    assert (result.first_byte.samples, result.body_sent_latency.samples) == (2, 2)
+    assert result.first_byte.max_s == pytest.approx(1.1, rel=1e-3)
+    assert result.body_sent_latency.max_s == pytest.approx(1.2, rel=1e-3)
+    nothing = merge(PLAN, [report(0)])
+    assert nothing.first_byte.samples == nothing.body_sent_latency.samples == 0
+
+
+def test_answers_that_anything_would_do_for_have_no_part_in_the_latency() -> None:
+    """A refusal at once would make the load look fast, a slow one make it look slow."""
+    both = report(0, ([0.001] * 4, [9.0] * 4))
+    both.window.templates[1].required = False
+    result = merge(PLAN, [both])
+    assert result.latency.samples == 4
+    assert result.latency.max_s == pytest.approx(0.001, rel=1e-3)
+    assert sum(result.histogram.values()) == 4
+    assert result.templates[1].latency.max_s == pytest.approx(9.0, rel=1e-3)
+    assert result.workers[0].latency_p50_s == pytest.approx(0.001, rel=1e-3)
+
+
+def test_templates_that_anything_would_do_for_are_marked() -> None:
+    anything = RequestTemplate("any", "GET", "/", expect=Expectation(answer=Answer.ANY))
+    kinds = [TemplateState(each, prepare(each, "h:1")) for each in (GET, anything)]
+    moment = mark(Tally(), kinds, spent(1.0))
+    seen = window(Tally(), kinds, moment, moment, 1)
+    assert [row.required for row in seen.templates] == [True, False]
 
 
 def test_nothing_measured() -> None:
@@ -276,7 +363,9 @@ def test_rps_is_right_answers_by_duration() -> None:
 def test_reports_and_ticks_survive_the_line_to_the_recorder() -> None:
     sent = Message(report=report(1, ([0.001, 0.5], [0.002]), failures={"timeout": 1}))
     tick = Message(tick=LoadTick(1.5, 1, "window", 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 3, 0.1, 0.2, 0.3))
-    for message in (sent, tick, Message(ready=0), Message(held=0), Message(error="it\nbroke")):
+    trial = Message(trial=Trial(0.5, 0.25, None))
+    says = (Message(ready=0), Message(held=0), trial, Message(error="it\nbroke"))
+    for message in (sent, tick, *says):
         line = msgspec.json.encode(message)
         assert b"\n" not in line
         assert msgspec.json.decode(line, type=Message) == message

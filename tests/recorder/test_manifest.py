@@ -51,7 +51,7 @@ def _nothing_is_started(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(f"{module}._Recording._phases", lambda _: None)
     monkeypatch.setattr(f"{module}.check_command", lambda _: None)
     monkeypatch.setattr(f"{module}.ports.check_free", lambda *_: None)
-    monkeypatch.setattr(f"{module}.host_room.check_ports", lambda _: None)
+    monkeypatch.setattr(f"{module}.host_room.sources", lambda *_: ((), 0))
     monkeypatch.setattr(f"{module}.host_room.raise_descriptor_limit", lambda *_: 1024)
     yield
     for opened in writers:

@@ -46,7 +46,7 @@ class TestContent:
     """Verdict first, then figures, pictures, what is open, what was ruled out, how to repeat."""
 
     def test_sections_are_in_order(self) -> None:
-        samples = make_samples(one_thread(), host_busy=(0.98, 0.05, 0.3, 0.3))
+        samples = make_samples(one_thread(), host_busy=(0.98, 0.05, 0.16, 0.16))
         run = make_run(samples=samples, profiles=(make_profile(),))
         text = render([analyzed(run)], ["cpu.png", "throughput-and-latency.png"])
         wanted = [

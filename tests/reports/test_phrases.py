@@ -105,9 +105,7 @@ class TestFigureRows:
             "connections",
             "failures",
         ]
-        assert (
-            rows["CPU"] == "server 1.90 cores, load generator 0.30, idle 0.06, other programs 0.33"
-        )
+        assert rows["CPU"] == "server 1.90 cores, load generator 0.30, idle 0.06"
         assert rows["memory"] == (
             "192.0 MiB before load, peak 192.0 MiB (RSS with file pages 216.0 MiB)"
         )

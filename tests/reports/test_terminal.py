@@ -52,14 +52,14 @@ class TestContent:
         text = words(shown(analyzed(make_run())))
         assert text.startswith("baseline, 64 connections, 5.0 s; my-server (2 x cpython)")
         assert "1,000 right responses/s (5,000 responses)" in text
-        assert "p50 2.00 ms, p90 3.00 ms, p99 4.00 ms, p99.9 6.00 ms, max 10.00 ms" in text
+        assert "p50 62.00 ms, p90 80.00 ms, p99 100.00 ms, p99.9 120.00 ms, max 200.00 ms" in text
         assert "server 1.90 cores" in text
         assert "VERDICT nothing found" in text
         assert "FOUND" not in text
         assert "run directory: runs/" in text
 
     def test_of_a_single_thread(self) -> None:
-        samples = make_samples(one_thread(), host_busy=(0.98, 0.05, 0.3, 0.3))
+        samples = make_samples(one_thread(), host_busy=(0.98, 0.05, 0.16, 0.16))
         text = words(shown(analyzed(make_run(samples=samples))))
         assert "VERDICT cause: single_threaded; symptom: low_cpu" in text
         assert "FOUND single_threaded (cause)" in text
@@ -139,7 +139,7 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
 
 
 def test_a_verdict_fits_on_one_screen() -> None:
-    samples = make_samples(one_thread(), host_busy=(0.98, 0.05, 0.3, 0.3))
+    samples = make_samples(one_thread(), host_busy=(0.98, 0.05, 0.16, 0.16))
     assert len(shown(analyzed(make_run(samples=samples))).splitlines()) <= 40
 
 

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
-from diagnose.model.scenario import Expectation, RequestTemplate, Scenario
+from diagnose.model.scenario import (
+    Answer,
+    Expectation,
+    Protocol,
+    RequestTemplate,
+    Scenario,
+    Sending,
+)
 from diagnose.scenario.catalog import find_scenario, shipped
 
 SHIPPED = shipped()
@@ -19,6 +27,11 @@ class Figures:
     connections: tuple[int, ...]
     pipeline: int = 1
     requests_per_connection: int = 0
+    duration_s: float = 5.0
+    server_cores: int = 0
+    protocol: Protocol = Protocol.HTTP
+    tls: bool = False
+    port: int = 8080
 
 
 PROFILES = {
@@ -30,9 +43,32 @@ PROFILES = {
     "limited-conn@2026-04": Figures((512, 4096), requests_per_connection=10),
     "json@2026-03": Figures((4096, 16384)),
     "json@2026-04": Figures((4096,), requests_per_connection=25),
+    "json-comp@2026-04": Figures((512, 4096, 16384), requests_per_connection=25),
+    "compression@2026-03": Figures((4096, 16384)),
     "upload@2026-03": Figures((64, 256, 512)),
     "upload@2026-04": Figures((32, 256), requests_per_connection=5),
     "upload-20mb": Figures((64, 256, 512)),
+    "noisy@2026-03": Figures((512, 4096, 16384)),
+    "mixed@2026-03": Figures((4096, 16384), requests_per_connection=5),
+    "api-4@2026-04": Figures((256,), requests_per_connection=5, duration_s=15.0, server_cores=4),
+    "api-16@2026-04": Figures((1024,), requests_per_connection=5, duration_s=15.0, server_cores=16),
+    "static@2026-04": Figures((1024, 4096, 6800), requests_per_connection=200),
+    "async-db@2026-04": Figures((1024,), requests_per_connection=25, duration_s=10.0),
+    "echo-ws@2026-03": Figures((512, 4096, 16384), pipeline=16, protocol=Protocol.WS),
+    "echo-ws@2026-04": Figures((512, 4096, 16384), protocol=Protocol.WS),
+    **{
+        f"baseline-h2@{round_name}": Figures(
+            (256, 1024), pipeline=32, protocol=Protocol.H2, tls=True, port=8443
+        )
+        for round_name in ("2026-03", "2026-04")
+    },
+}
+# What the contract has no row for: variants of its profiles on its other ports.
+BESIDE = {
+    "db": Figures((512, 4096)),
+    "json-tls": Figures((4096,), requests_per_connection=25, tls=True, port=8081),
+    "json-h2c": Figures((256, 1024), pipeline=32, protocol=Protocol.H2, port=8082),
+    "get": Figures((64, 512)),
 }
 
 
@@ -42,20 +78,35 @@ def test_every_shipped_scenario_is_sound(name: str) -> None:
     assert scenario.name == name
     assert scenario.title
     assert list(scenario.connections) == sorted(set(scenario.connections))
-    names = [template.name for template in scenario.templates]
-    assert len(set(names)) == len(names)
+    # A name that stands twice in a rotation is the same request twice.
+    kinds = set(scenario.templates)
+    assert len({template.name for template in kinds}) == len(kinds)
     assert set(scenario.round.split()) <= {"2026-03", "2026-04"}
     assert name.partition("@")[2] in ("", scenario.round)
+    assert scenario.rate == scenario.ramp_s == scenario.send_rate == scenario.read_rate == 0
+    assert all(template.sending is Sending.WHOLE for template in scenario.templates)
 
 
-@pytest.mark.parametrize(("name", "figures"), PROFILES.items(), ids=PROFILES.keys())
+@pytest.mark.parametrize(
+    ("name", "figures"), {**PROFILES, **BESIDE}.items(), ids={**PROFILES, **BESIDE}.keys()
+)
 def test_profile(name: str, figures: Figures) -> None:
     scenario = find_scenario(name)
-    assert (
-        Figures(scenario.connections, scenario.pipeline, scenario.requests_per_connection)
-        == figures
+    assert name in (scenario.name, f"{scenario.name}@2026-03", f"{scenario.name}@2026-04")
+    assert figures == Figures(
+        scenario.connections,
+        scenario.pipeline,
+        scenario.requests_per_connection,
+        scenario.duration_s,
+        scenario.server_cores,
+        scenario.protocol,
+        scenario.tls,
+        scenario.port,
     )
-    assert scenario.duration_s == 5.0
+
+
+def test_every_scenario_has_its_figures_here() -> None:
+    assert {find_scenario(name).name for name in {**PROFILES, **BESIDE}} == set(SHIPPED)
 
 
 def request(
@@ -108,14 +159,122 @@ def test_json_of_march() -> None:
     assert template.expect == Expectation(content_type="application/json", items=50, decimals=2)
 
 
-def test_json_of_april() -> None:
-    pairs = [(1, 3), (5, 7), (10, 2), (15, 5), (25, 4), (40, 8), (50, 6)]
-    templates = find_scenario("json@2026-04").templates
+PAIRS = [(1, 3), (5, 7), (10, 2), (15, 5), (25, 4), (40, 8), (50, 6)]
+GZIP = (("Accept-Encoding", "gzip"),)
+
+
+def items(n: int, m: int, **expect: Any) -> Expectation:
+    """The first n items with totals times m."""
+    return Expectation(content_type="application/json", items=n, multiplier=m, **expect)
+
+
+def rows(limit: int) -> Expectation:
+    """Database rows in the range of prices that is asked for."""
+    return Expectation(content_type="application/json", rows=limit, price=(10, 50))
+
+
+COMPRESSED = Expectation(
+    content_type="application/json",
+    min_items=5000,
+    decimals=2,
+    encoding=("gzip",),
+    max_wire_bytes=500_000,
+)
+
+
+@pytest.mark.parametrize("name", ["json@2026-04", "json-tls", "json-h2c"])
+def test_json_of_april(name: str) -> None:
+    templates = find_scenario(name).templates
+    assert [template.target for template in templates] == [f"/json/{n}?m={m}" for n, m in PAIRS]
+    assert [template.expect for template in templates] == [items(n, m) for n, m in PAIRS]
+    assert all(template.method == "GET" and not template.headers for template in templates)
+
+
+def test_compressed_json_of_april() -> None:
+    templates = find_scenario("json-comp").templates
+    pairs = [pair for pair in PAIRS if pair[0] in (25, 40, 50)]
     assert [template.target for template in templates] == [f"/json/{n}?m={m}" for n, m in pairs]
     assert [template.expect for template in templates] == [
-        Expectation(content_type="application/json", items=n, multiplier=m) for n, m in pairs
+        items(n, m, encoding=("gzip", "br")) for n, m in pairs
     ]
-    assert all(template.method == "GET" and not template.headers for template in templates)
+    assert {template.headers for template in templates} == {(("Accept-Encoding", "gzip, br"),)}
+
+
+def test_compression_of_march() -> None:
+    (template,) = find_scenario("compression").templates
+    assert (template.target, template.headers, template.expect) == (
+        *("/compression", GZIP),
+        COMPRESSED,
+    )
+
+
+def test_database_rows() -> None:
+    (template,) = find_scenario("db").templates
+    assert (template.target, template.expect) == ("/db?min=10&max=50", rows(50))
+    limits = (5, 10, 20, 35, 50)
+    templates = find_scenario("async-db").templates
+    assert [(template.target, template.expect) for template in templates] == [
+        (f"/async-db?min=10&max=50&limit={limit}", rows(limit)) for limit in limits
+    ]
+
+
+def test_noisy_requests() -> None:
+    *good, unknown, missing, random = find_scenario("noisy").templates
+    assert tuple(good) == SUMS[:2]
+    assert unknown.expect == Expectation(status=(404,))
+    assert missing.raw is not None
+    head, _, body = missing.raw.partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /baseline11?a=13&b=42 HTTP/1.1\r\n")
+    assert b"\r\nContent-Length: 999" in head
+    assert body == b""
+    assert random.raw is not None
+    assert len(random.raw) == 256
+    assert missing.expect == random.expect == Expectation(answer=Answer.ANY)
+
+
+def test_mixed_requests() -> None:
+    get, _, _, post, _, json, db, upload_1mb, compression, again = find_scenario("mixed").templates
+    assert find_scenario("mixed").templates[:5] == (get, get, get, post, post)
+    assert (get, post) == SUMS[:2]
+    assert json.expect == find_scenario("json@2026-03").templates[0].expect
+    assert (db.target, db.expect) == ("/db?min=10&max=50", rows(50))
+    assert upload_1mb == upload("upload_1mb", 1 << 20)
+    assert compression == again
+    assert (compression.headers, compression.expect) == (GZIP, COMPRESSED)
+
+
+@pytest.mark.parametrize("name", ["api-4", "api-16"])
+def test_api_requests(name: str) -> None:
+    templates = find_scenario(name).templates
+    assert templates[:3] == (SUMS[0],) * 3
+    assert [template.expect for template in templates[3:6]] == [
+        items(n, m) for n, m in ((5, 7), (10, 2), (25, 4))
+    ]
+    assert [template.expect for template in templates[6:]] == [rows(10), rows(20)]
+    assert len(templates) == 8
+
+
+def test_static_files() -> None:
+    templates = find_scenario("static").templates
+    assert len(set(templates)) == 20
+    for template in templates:
+        assert template.target == f"/static/{template.name}"
+        assert template.expect.same
+        kind = template.expect.content_type
+        # JavaScript has two types that are right (RFC 9239, 6): a server may choose.
+        assert (kind is None) == template.name.endswith(".js")
+
+
+@pytest.mark.parametrize("name", ["echo-ws@2026-03", "echo-ws@2026-04"])
+def test_websocket_messages(name: str) -> None:
+    (template,) = find_scenario(name).templates
+    assert (template.method, template.target) == ("GET", "/ws")
+    assert template.body
+
+
+def test_sums_over_http_2() -> None:
+    (template,) = find_scenario("baseline-h2").templates
+    assert template == request("get", "GET", "/baseline2?a=13&b=42", "55", "text/plain")
 
 
 @pytest.mark.parametrize("name", ["upload@2026-03", "upload-20mb"])

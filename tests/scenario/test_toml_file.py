@@ -36,7 +36,6 @@ def test_every_key() -> None:
         title = "all of it"
         round = "2026-04"
         connections = [64, 512]
-        pipeline = 4
         requests_per_connection = 100
         warmup_s = 0
         duration_s = 2
@@ -72,14 +71,25 @@ def test_every_key() -> None:
         "body",
         0,
         True,
-        Expectation((201, 204), "length 4 of 4", "text/plain", 3, 7, 2),
+        Expectation(
+            status=(201, 204),
+            body="length 4 of 4",
+            content_type="text/plain",
+            items=3,
+            multiplier=7,
+            decimals=2,
+        ),
     )
     upload = RequestTemplate(
         "upload", "POST", "/upload", body_length=20971520, expect=Expectation(body="20971520")
     )
     assert parse_scenario(text, "all") == Scenario(
-        "all", "all of it", "2026-04", (put, upload), (64, 512), 4, 100, 0.0, 2.0, 0.5
+        "all", "all of it", "2026-04", (put, upload), (64, 512), 1, 100, 0.0, 2.0, 0.5
     )
+
+
+def test_pipeline() -> None:
+    assert parse_scenario(f"{TOP}pipeline = 4\n{REQUEST}", "mine").pipeline == 4
 
 
 @pytest.mark.parametrize(
@@ -130,10 +140,14 @@ WRONG = {
     "deeply_nested": (f"{TOP}x = {'[' * 5000}{']' * 5000}\n", REQUEST, "recursion"),
     "name_twice": (TOP, REQUEST + REQUEST, "two requests have the same name"),
     "no_name": (TOP, '[[request]]\ntarget = "/"\n', "`name`"),
-    "no_target": (TOP, '[[request]]\nname = "a"\n', "`target`"),
-    "second_without_target": (TOP, REQUEST + '[[request]]\nname = "b"\n', "$.request[1]"),
+    "no_target": (TOP, '[[request]]\nname = "a"\n', "'a': give one of target, raw, random_bytes"),
+    "second_without_target": (
+        TOP,
+        REQUEST + '[[request]]\nname = "b"\n',
+        "'b': give one of target",
+    ),
     "target_relative": (TOP, REQUEST.replace('"/"', '"x"'), "target 'x'"),
-    "target_empty": (TOP, REQUEST.replace('"/"', '""'), "target ''"),
+    "target_empty": (TOP, REQUEST.replace('"/"', '""'), "give one of target, raw, random_bytes"),
     "target_url": (TOP, REQUEST.replace('"/"', '"http://a/"'), "target 'http://a/'"),
     "unknown_request_key": (TOP, REQUEST + 'path = "/x"\n', "`path`"),
     "method_number": (TOP, REQUEST + "method = 1\n", "$.request[0].method"),

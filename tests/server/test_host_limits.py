@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import resource
 
@@ -11,10 +12,11 @@ from diagnose.errors import HostLimit, UsageError
 from diagnose.server import host
 from diagnose.server.host import (
     SPARE_DESCRIPTORS,
-    check_ports,
     cpu_sets,
     parse_cpus,
     raise_descriptor_limit,
+    sources,
+    workers_for_descriptors,
 )
 
 
@@ -170,11 +172,66 @@ class FakePath:
         return "40000\t40099\n"
 
 
-@pytest.mark.parametrize("connections", [101, 16384])
-def test_too_few_ports(monkeypatch: pytest.MonkeyPatch, connections: int) -> None:
+@pytest.fixture(name="few_ports")
+def _few_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine whose connections have 100 local ports, of which 80 are taken from one address."""
     monkeypatch.setattr(host, "Path", FakePath)
-    check_ports(100)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.1", "::1", "10.0.0.1"])
+@pytest.mark.parametrize("connections", [1, 80])
+def test_one_source_address_is_the_kernels_choice(
+    few_ports: None, address: str, connections: int
+) -> None:
+    assert sources(address, connections) == ((), 0)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.1"])
+@pytest.mark.parametrize(
+    ("connections", "count"), [(81, 2), (160, 2), (161, 3), (16_384, 205), (80_000, 1000)]
+)
+def test_several_source_addresses_on_loopback(
+    few_ports: None, address: str, connections: int, count: int
+) -> None:
+    """Every address of 127.0.0.0/8 is this machine, and has ports of its own."""
+    addresses, each = sources(address, connections)
+    assert each == 80
+    assert len(addresses) == count
+    assert each * (count - 1) < connections <= each * count
+    assert addresses[:2] == ("127.0.0.2", "127.0.0.3")
+    assert len(set(addresses)) == count
+    assert all(ipaddress.IPv4Address(source).is_loopback for source in addresses)
+
+
+@pytest.mark.parametrize("address", ["::1", "10.0.0.1"])
+def test_elsewhere_one_address_gives_all_its_ports(few_ports: None, address: str) -> None:
+    assert sources(address, 100) == ((), 0)
+
+
+@pytest.mark.parametrize("address", ["::1", "10.0.0.1"])
+@pytest.mark.parametrize("connections", [101, 16384])
+def test_too_few_ports(few_ports: None, address: str, connections: int) -> None:
     with pytest.raises(HostLimit, match="40000-40099 has 100") as caught:
-        check_ports(connections)
+        sources(address, connections)
     assert f"{connections} connections" in str(caught.value)
     assert "sysctl -w" in str(caught.value)
+    assert "127.0.0.1" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("connections", "hard", "workers"),
+    [
+        (1, 4096, 1),
+        (4096 - SPARE_DESCRIPTORS, 4096, 1),
+        (4096 - SPARE_DESCRIPTORS + 1, 4096, 2),
+        (16_384, 4096, 5),
+        (1_000_000, resource.RLIM_INFINITY, 1),
+        (500, SPARE_DESCRIPTORS, 1),
+    ],
+)
+def test_as_many_workers_as_descriptors_take(
+    monkeypatch: pytest.MonkeyPatch, connections: int, hard: int, workers: int
+) -> None:
+    """Where no worker could hold even one, `raise_descriptor_limit` says so."""
+    descriptors(monkeypatch, hard)
+    assert workers_for_descriptors(connections) == workers

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
-from types import TracebackType
+import ssl
+from types import SimpleNamespace, TracebackType
 
 import pytest
 
-from diagnose.server.readiness import Seen, knock
+from diagnose.server import readiness
+from diagnose.server.readiness import Seen, knock, knock_h2
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -19,6 +21,7 @@ class FakeSocket:
         self.pieces = pieces
         self.sent = b""
         self.closed = False
+        self.timeouts: list[float] = []
 
     def __enter__(self) -> FakeSocket:
         return self
@@ -31,8 +34,15 @@ class FakeSocket:
     ) -> None:
         self.closed = True
 
+    def close(self) -> None:
+        self.closed = True
+
     def sendall(self, data: bytes) -> None:
         self.sent += data
+
+    def settimeout(self, seconds: float) -> None:
+        assert 0 < seconds <= 1.5
+        self.timeouts.append(seconds)
 
     def recv(self, size: int) -> bytes:
         assert size > 0
@@ -45,7 +55,7 @@ class FakeSocket:
 def answered(monkeypatch: pytest.MonkeyPatch, *pieces: bytes | Exception) -> Seen:
     fake = FakeSocket(list(pieces))
     monkeypatch.setattr(socket, "create_connection", lambda *_: fake)
-    seen = knock("127.0.0.1", 8080, REQUEST, 1.5)
+    seen = knock("127.0.0.1", 8080, REQUEST, False, 1.5)
     assert fake.sent == REQUEST
     assert fake.closed
     return seen
@@ -63,6 +73,102 @@ def test_any_answer_is_of_a_server_that_serves(
 def test_not_yet(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     line = b"HTTP/1.1 %d Wait\r\n\r\n" % status
     assert answered(monkeypatch, line) == Seen(False, f"status {status}")
+
+
+def test_a_trickle_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time is for the whole line: a byte now and then does not extend it."""
+    clock = [100.0]
+
+    def tick() -> float:
+        clock[0] += 0.4
+        return clock[0]
+
+    monkeypatch.setattr(readiness, "time", SimpleNamespace(monotonic=tick))
+    fake = FakeSocket([b"H", b"T", b"T", b"P", TimeoutError("timed out")])
+    monkeypatch.setattr(socket, "create_connection", lambda *_: fake)
+    assert knock("127.0.0.1", 8080, REQUEST, False, 1.5).silent
+    assert fake.timeouts == pytest.approx([1.1, 0.7, 0.3, 0.001, 0.001])
+
+
+def wrong_version() -> ssl.SSLError:
+    """What TLS says of an answer in plain text."""
+    error = ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")
+    error.reason = "WRONG_VERSION_NUMBER"
+    return error
+
+
+class TestTls:
+    """The same over TLS."""
+
+    class Context:
+        """In place of an SSLContext: keeps what it wraps."""
+
+        def __init__(self, error: Exception | None = None) -> None:
+            self.error = error
+            self.wrapped: list[FakeSocket] = []
+
+        def wrap_socket(self, sock: FakeSocket) -> FakeSocket:
+            self.wrapped.append(sock)
+            if self.error is not None:
+                raise self.error
+            return sock
+
+    def knocked(
+        self, monkeypatch: pytest.MonkeyPatch, error: Exception | None, *pieces: bytes
+    ) -> tuple[Seen, FakeSocket, Context]:
+        fake, context = FakeSocket(list(pieces)), self.Context(error)
+        monkeypatch.setattr(socket, "create_connection", lambda *_: fake)
+        monkeypatch.setattr(readiness, "client_context", lambda *_: context)
+        return knock("127.0.0.1", 8443, REQUEST, True, 1.5), fake, context
+
+    def test_an_answer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        seen, fake, context = self.knocked(monkeypatch, None, b"HTTP/1.1 200 OK\r\n")
+        assert seen == Seen(True, "status 200")
+        assert context.wrapped == [fake]
+
+    @pytest.mark.parametrize(
+        ("error", "said"),
+        [
+            (wrong_version(), "no TLS: WRONG_VERSION_NUMBER"),
+            (ConnectionResetError(104, "Connection reset by peer"), "Connection reset by peer"),
+            (TimeoutError("timed out"), "no answer within 1.5 s"),
+        ],
+    )
+    def test_no_handshake(
+        self, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+    ) -> None:
+        seen, fake, _ = self.knocked(monkeypatch, error)
+        assert not seen.ready
+        assert said in seen.said
+        assert fake.closed
+
+
+SETTINGS = b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64"
+H2_ANSWERS = {
+    "settings": ([SETTINGS], True, "HTTP/2"),
+    "empty_settings": ([b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"], True, "HTTP/2"),
+    "byte_by_byte": ([bytes([byte]) for byte in SETTINGS], True, "HTTP/2"),
+    "goaway": ([b"\x00\x00\x08\x07\x00\x00\x00\x00\x00"], False, "not HTTP/2"),
+    "http_1": ([b"HTTP/1.1 400 Bad Request\r\n\r\n"], False, "not HTTP/2: b'HTTP/1.1 400"),
+    "cut_off": ([SETTINGS[:8]], False, "not HTTP/2"),
+    "closed": ([], False, "not HTTP/2: b''"),
+    "timeout": ([TimeoutError("timed out")], False, "no answer within 1.5 s"),
+    "reset": ([ConnectionResetError(104, "Connection reset by peer")], False, "reset by peer"),
+}
+
+
+@pytest.mark.parametrize(("pieces", "ready", "said"), H2_ANSWERS.values(), ids=H2_ANSWERS.keys())
+def test_http_2(
+    monkeypatch: pytest.MonkeyPatch, pieces: list[bytes | Exception], ready: bool, said: str
+) -> None:
+    fake = FakeSocket(list(pieces))
+    monkeypatch.setattr(socket, "create_connection", lambda *_: fake)
+    seen = knock_h2("127.0.0.1", 8082, False, 1.5)
+    assert seen.ready is ready
+    assert said in seen.said
+    # Source: RFC 9113, 3.4: the preface, and a SETTINGS frame that may be empty.
+    assert fake.sent == b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"
+    assert fake.closed
 
 
 ANSWERS = {
@@ -116,6 +222,6 @@ def test_no_connection(monkeypatch: pytest.MonkeyPatch, error: OSError, said: st
         raise error
 
     monkeypatch.setattr(socket, "create_connection", fail)
-    seen = knock("127.0.0.1", 8080, REQUEST, 1.5)
+    seen = knock("127.0.0.1", 8080, REQUEST, False, 1.5)
     assert not seen.ready
     assert said in seen.said

@@ -25,10 +25,11 @@ types: $(READY)
 	$(BIN)/mypy
 
 unit: $(READY)
-	$(BIN)/python -m pytest -q -m 'not integration'
+	$(BIN)/python -m pytest -q -n auto -m 'not integration'
 
 integration: $(READY)
-	$(BIN)/python -m pytest -q -m integration
+	$(BIN)/python -m pytest -q -n 2 -m 'integration and not alone'
+	$(BIN)/python -m pytest -q -m 'integration and alone'
 
 # Figures for the documentation: needs wrk, h2load, nginx and a C compiler, and for the last one
 # benchmarks/reference-requirements.txt installed.

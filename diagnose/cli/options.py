@@ -128,6 +128,10 @@ def adapt(
     if path is not None:
         if not re.fullmatch(r"/[!-~]*", path):
             raise UsageError(f"--path must start with '/' and hold no spaces, not {path!r}")
+        if any(template.raw is not None for template in templates):
+            raise UsageError(
+                "--path cannot change requests that are given by their bytes: change the raw files"
+            )
         templates = tuple(replace(template, target=path) for template in templates)
     return replace(
         scenario,

@@ -48,7 +48,9 @@ OUTPUT = typer.Option(Path("runs"), "-o", "--output", help="Where run directorie
 JSON = typer.Option(False, "--json", help="Print the result as JSON.")
 SERVER_CPUS = typer.Option(None, "--server-cpus", help="CPUs of the server, like 0-3,6.")
 LOAD_CPUS = typer.Option(None, "--load-cpus", help="CPUs of the load generator.")
-LOAD_WORKERS = typer.Option(None, "--load-workers", help="Load processes (one per load CPU).")
+LOAD_WORKERS = typer.Option(
+    None, "--load-workers", help="Load processes (as many as a trial shows to be needed)."
+)
 MEMORY_LIMIT = typer.Option(
     None, "--memory-limit", help="Stop the server above this, like 4G (80 % of free memory)."
 )

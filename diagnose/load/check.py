@@ -17,6 +17,8 @@ from diagnose.model.scenario import Expectation
 TOTAL_TOLERANCE = 0.011
 # A body that decodes to more is not looked at: it could take all memory.
 MAX_DECODED = 8 * 1024 * 1024
+# As zlib's decompressobj takes them: the largest window, and which wrapper.
+GZIP_BITS, ZLIB_BITS = 31, 15
 # What a server sends may be megabytes; a reader needs its beginning.
 SHOWN = 200
 _Fields = Mapping[str, tuple[type, ...]]
@@ -209,7 +211,7 @@ def _decoded(response: Response) -> bytes:
         if coding in ("", "identity"):
             return body
         if coding in ("gzip", "x-gzip", "deflate"):
-            return _inflated(body, 31 if coding != "deflate" else 15)
+            return _inflated(body, GZIP_BITS if coding != "deflate" else ZLIB_BITS)
         if coding == "br":
             return _unbrotlied(body)
     except (zlib.error, brotli.error) as error:
@@ -218,13 +220,18 @@ def _decoded(response: Response) -> bytes:
 
 
 def _inflated(body: bytes, window_bits: int) -> bytes:
-    decoder = zlib.decompressobj(window_bits)
-    decoded = decoder.decompress(body, MAX_DECODED)
-    if decoder.unconsumed_tail:
-        raise _Wrong(f"body decodes to more than {MAX_DECODED} bytes")
-    if not decoder.eof:
-        raise _Wrong("the compressed body ends before its end")
-    return decoded
+    # RFC 1952, 2.2: a gzip file is a series of members, one after the other.
+    decoded = b""
+    while True:
+        decoder = zlib.decompressobj(window_bits)
+        decoded += decoder.decompress(body, MAX_DECODED - len(decoded) + 1)
+        if len(decoded) > MAX_DECODED or decoder.unconsumed_tail:
+            raise _Wrong(f"body decodes to more than {MAX_DECODED} bytes")
+        if not decoder.eof:
+            raise _Wrong("the compressed body ends before its end")
+        body = decoder.unused_data
+        if not body or window_bits == ZLIB_BITS:
+            return decoded
 
 
 def _unbrotlied(body: bytes) -> bytes:

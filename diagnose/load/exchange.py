@@ -113,7 +113,8 @@ class Exchange(Sending):
         except FramingError as error:
             self._bad_framing(connection, str(error), now)
             return
-        if began and not responses and self._pipeline == 1 and connection.in_flight:
+        waited = began and not responses and connection.in_flight
+        if waited and self._pipeline == 1 and not state.any:
             state.first_bytes.append(now - connection.sent)
         if isinstance(connection.parser, FrameParser) and connection.parser.answers:
             answers, connection.parser.answers = connection.parser.answers, b""

@@ -187,12 +187,23 @@ class Sending(Opening):
         while idle and schedule.next_due <= now and self._sending:
             connection = idle.popleft()
             connection.waiting = False
-            if not connection.connected or self._room(connection) <= 0 or connection.announced:
+            if not self._free(connection):
                 continue
-            self._refill(connection, 1, schedule.take())
+            self._refill(connection, 1, now, schedule.take())
             if connection.connected and self._room(connection) > 0:
                 self._wait_idle(connection)
         self._reckon_wake()
+
+    def _free(self, connection: Connection) -> bool:
+        """A request can be sent on it now."""
+        return (
+            connection.connected
+            and not connection.announced
+            and not connection.shaking
+            and connection.upgrading is None
+            and connection.offset < 0
+            and self._room(connection) > 0
+        )
 
     def _wait_idle(self, connection: Connection) -> None:
         """Stand in the row of free connections, once."""
@@ -206,8 +217,10 @@ class Sending(Opening):
             wake = min(wake, self._schedule.next_due)
         self._wake = wake
 
-    def _refill(self, connection: Connection, count: int, due: float) -> None:
-        """Send `count` requests that were due at `due`."""
+    def _refill(
+        self, connection: Connection, count: int, now: float, due: float | None = None
+    ) -> None:
+        """Send `count` requests. due: when an open loop wanted them sent."""
         if count <= 0 or not self._sending or connection.announced or not connection.connected:
             return
         if connection.upgrading is not None or connection.shaking:
@@ -215,13 +228,12 @@ class Sending(Opening):
         state = connection.state
         # The first request of a connection is due when the connection is: the time in a full
         # backlog is the client's wait too.
-        fresh = connection.served == 0 and connection.in_flight == 0 and self._schedule is None
-        last = due
-        if fresh and connection.opened >= self._began:
-            due = connection.opened
+        if due is None:
+            fresh = connection.served == 0 and connection.in_flight == 0
+            due = connection.opened if fresh and connection.opened >= self._began else now
         if not connection.in_flight:
             connection.sent = due
-        connection.last = max(last, connection.last)
+        connection.last = max(now, connection.last)
         connection.timed_out = False
         if self._pipeline > 1:
             connection.queue.append((due, count))
@@ -229,9 +241,9 @@ class Sending(Opening):
         self.in_flight += count * state.weight
         if state.body is not None:
             connection.offset = 0
-        self._put(connection, connection.request * count if count > 1 else connection.request, last)
+        self._put(connection, connection.request * count if count > 1 else connection.request, now)
         if connection.offset == 0 and not connection.pending and not self._send_piece:
-            self._send_body(connection, last)
+            self._send_body(connection, now)
         else:
             self._settle(connection)
 
@@ -381,7 +393,8 @@ class Sending(Opening):
             return written
         connection.offset = -1
         self._watch(connection, False)
-        state.body_sents.append(now - connection.sent)
+        if not state.any:
+            state.body_sents.append(now - connection.sent)
         if not connection.in_flight:
             self._body_over(connection)
             self._next(connection, now)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from diagnose.load.accounting import Spent
+from diagnose.load.accounting import Spent, wake_on_time
 from diagnose.load.engine import Engine
 from diagnose.load.histogram import Histogram
 from diagnose.load.tally import Window, window
@@ -239,6 +239,7 @@ def _suspect(engine: Engine, before: Spent, after: Spent) -> bool:
 def main() -> int:
     """Entry point of the process."""
     die_with_parent()
+    wake_on_time()
     worker = int(sys.argv[1])
     control = _Control()
     try:

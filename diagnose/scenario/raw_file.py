@@ -28,6 +28,11 @@ def raw_scenario(listed: str, connections: tuple[int, ...] = (512,)) -> Scenario
     """
     paths: list[Path] = []
     for word in listed.split(","):
+        if not word.strip():
+            raise UsageError(
+                f"--raw {listed!r}: there is an empty name in it; it takes files with commas "
+                "between them, or a directory of *.raw files"
+            )
         path = Path(word)
         if path.is_dir():
             inside = sorted(path.glob("*.raw"))

@@ -226,6 +226,8 @@ def _wrong(table: _RequestTable) -> str:
         return f"body_length must not be negative, not {table.body_length}"
     if table.sending is not Sending.WHOLE and table.body is None and not table.body_length:
         return f"sending = {table.sending.value!r}: there is no body to hold back"
+    if table.sending is Sending.HALF and has_values((table.body or "").encode()):
+        return "sending = 'half': the body has values in it, which half of it could cut through"
     return _wrong_expectation(table.expect)
 
 

@@ -14,7 +14,7 @@ from diagnose.server.doctor import judge
 from diagnose.server.doctor.gather import gather
 from tests.integration.conftest import Diagnose
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 NAME = "doctor-burner"
 # It ends by itself, should the test be killed.

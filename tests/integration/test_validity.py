@@ -26,7 +26,7 @@ from diagnose.analysis.engine import rules
 from diagnose.model.finding import Kind
 from tests.integration.conftest import ODD_SERVER, Diagnose, Outcome, odd, program
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 CPUS = sorted(os.sched_getaffinity(0))
 PEER = Path(__file__).parents[2] / "benchmarks" / "peer" / "server.c"

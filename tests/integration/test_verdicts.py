@@ -11,7 +11,7 @@ import pytest
 from reference_server.faults import load_fault
 from tests.integration.conftest import Diagnose, odd, program, reference
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 
 def test_reference_server_is_healthy(diagnose: Diagnose) -> None:

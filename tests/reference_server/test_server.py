@@ -35,7 +35,7 @@ from tests.reference_server.running_server import (
     wait_until,
 )
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 TARGET = b" /baseline11?a=13&b=42 HTTP/1.1\r\nHost: x\r\n"
 

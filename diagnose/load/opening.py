@@ -15,6 +15,7 @@ import time
 
 from diagnose.load.accounting import SO_TIMESTAMPNS
 from diagnose.load.connection import KEEPERS, LINGER_RESET, Connection, TemplateState
+from diagnose.load.pacing import piece
 from diagnose.load.requests import prepare_for
 from diagnose.load.tally import Tally
 from diagnose.model.load import Failure, LoadPlan
@@ -28,8 +29,10 @@ IN, OUT = select.EPOLLIN, select.EPOLLOUT
 # and then starves some of them. Bounded, 256 uploads went 2 to 3 times as fast, and evenly. Of 64,
 # 128 and 256 KiB, 128 was the steadiest: 9 to 10 GB/s into the reference server, 256 took 4 to 8.
 SEND_BUFFER = 128 * 1024
-# A slow reader must not have a buffer that takes the whole answer.
+# A slow reader must not have a buffer that takes the whole answer, but some pieces of it: with one
+# piece the window opens too late, and 100 kB/s became 60.
 SLOW_RECEIVE_BUFFER = 4096
+SLOW_PIECES = 4
 MIN_LAG_SOCKETS = 2
 LAG_SHARE = 64
 RETRY_S = 0.05
@@ -154,7 +157,8 @@ class Opening:
             if state.body is not None:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
             if self._slow_read:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_RECEIVE_BUFFER)
+                size = max(SLOW_RECEIVE_BUFFER, SLOW_PIECES * piece(self.plan.scenario.read_rate))
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
             if self.plan.sources:
                 place = connection.index // max(1, self.plan.per_source)
                 sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)

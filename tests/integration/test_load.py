@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,7 +39,10 @@ pytestmark = pytest.mark.integration
 DEADLINE_S = 30.0
 WITNESS = Path(__file__).with_name("witness_server.py")
 SCENARIOS = {
-    name: scenario for name, scenario in shipped().items() if scenario.protocol is not Protocol.H2
+    name: scenario
+    for name, scenario in shipped().items()
+    # The engine leaves HTTP/2 to drivers, and the reference server serves no "/".
+    if scenario.protocol is not Protocol.H2 and name != "get"
 }
 GET = RequestTemplate("get", "GET", "/baseline11?a=1&b=2", expect=Expectation(sum=True))
 
@@ -58,16 +62,27 @@ def load(scenario: Scenario, port: int, connections: int, **changes: object) -> 
         spin_probe=False,
     )
     plan = replace(plan, **changes)  # type: ignore[arg-type]
-    process = subprocess.run(
+    process = subprocess.Popen(
         [sys.executable, "-m", "diagnose.load.worker", "0"],
-        input=msgspec.json.encode(plan) + b"\ngo\n",
-        capture_output=True,
-        timeout=DEADLINE_S,
-        check=False,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
-    messages = [msgspec.json.decode(line, type=Message) for line in process.stdout.splitlines()]
+    # The worker ends at once when its input does: it stays open until the report is there.
+    assert process.stdin is not None
+    assert process.stdout is not None
+    watchdog = threading.Timer(DEADLINE_S, process.kill)
+    watchdog.start()
+    try:
+        process.stdin.write(msgspec.json.encode(plan) + b"\ngo\n")
+        process.stdin.flush()
+        messages = [msgspec.json.decode(line, type=Message) for line in process.stdout]
+    finally:
+        watchdog.cancel()
+        process.stdin.close()
+        process.stdout.close()
+        process.wait(DEADLINE_S)
     reports = [message.report for message in messages if message.report is not None]
-    assert reports, (messages[-1:], process.stderr.decode())
+    assert reports, messages[-1:]
     return merge(plan, reports)
 
 

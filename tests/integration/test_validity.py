@@ -63,8 +63,8 @@ import threading
 def wait(depth):
     wait(depth - 1) if depth else threading.Event().wait()
 threading.stack_size(1 << 20)
-for _ in range(30):
-    threading.Thread(target=wait, args=(60,), daemon=True).start()
+for _ in range(70):
+    threading.Thread(target=wait, args=(120,), daemon=True).start()
 """
 # Reads an upload in small pieces and rests between them.
 SLOW_SINK = """

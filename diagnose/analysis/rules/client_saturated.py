@@ -53,11 +53,12 @@ def check(run: Run) -> Finding:
     load = run.load
     if load is None or not load.workers or load.duration_s < 0.5:
         return unknown(__name__, KIND, "the measured window gave no result")
-    worst = max(load.workers, key=lambda worker: (_limited(worker), _lateness(worker)))
+    uploads = run.manifest.scenario.has_large_bodies
+    worst = max(load.workers, key=lambda worker: (_limited(worker, uploads), _lateness(worker)))
     evidence = _evidence(worst)
     if worst.external:
         return _driver(run, worst, evidence)
-    if not _limited(worst):
+    if not _limited(worst, uploads):
         claim = "the load generator had time to spare"
         return finding(__name__, KIND, Verdict.CLEAR, claim, evidence)
     if full := _full_together(run, evidence):
@@ -144,14 +145,19 @@ def _window_limited(worker: WorkerCost) -> float | None:
     return worker.tcp_rwnd_limited_s / worker.tcp_busy_s
 
 
-def _limited(worker: WorkerCost) -> bool:
+def _limited(worker: WorkerCost, uploads: bool) -> bool:
+    """The worker looks like the limit."""
     share = lag_share(worker)
-    if share is not None:
-        return share > LAG_SHARE
+    # How soon the few short answers to uploads are read says nothing of the sending.
+    told = share is not None and not uploads
+    if told and share is not None and share > LAG_SHARE:
+        return True
     waited = _window_limited(worker)
     if waited is not None and waited > WINDOW_LIMITED_SHARE:
         return False
-    return asleep_share(worker) < ASLEEP_SHARE
+    if asleep_share(worker) >= ASLEEP_SHARE:
+        return False
+    return not told or (worker.spin_slowdown or 0.0) >= CONFIRMED_LOSS
 
 
 def _evidence(worker: WorkerCost) -> list[Evidence]:

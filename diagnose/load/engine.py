@@ -23,6 +23,7 @@ from diagnose.model.load import Failure, LoadPlan, LoadTick
 
 # A server that takes its memory for the first time was seen to read nothing for 1.5 s.
 WAVE_STALL_S = 3.0
+CONNECT_PAUSE_S, MAX_CONNECT_PAUSE_S = 0.05, 0.8
 SCAN_S = 0.25
 STALLED_S = 1.0
 # Upload connections whose send times are read: enough to know where the time went.
@@ -77,13 +78,21 @@ class Engine(Exchange):
             return 0
         deadline = time.monotonic() + self.plan.connect_s
         waiting = list(reversed(self.connections))
+        pause = CONNECT_PAUSE_S
         while waiting and time.monotonic() < deadline and not self._stop:
-            for _ in range(min(self.plan.connect_batch, len(waiting))):
+            batch = min(self.plan.connect_batch, len(waiting))
+            before = self.established
+            for _ in range(batch):
                 self._open(waiting.pop(), time.monotonic())
-            patience = time.monotonic() + 0.05
-            opened = len(self.connections) - len(waiting)
-            while self.established < opened and time.monotonic() < patience and not self._stop:
+            patience = time.monotonic() + pause
+            # Stragglers of earlier batches are waited for at the end, not again with each batch.
+            while self.established - before < batch and time.monotonic() < patience:
+                if self._stop:
+                    break
                 self._poll(0.005)
+            # A full accept queue drops what comes, for a second each time: let the server empty it.
+            complete = self.established - before >= batch
+            pause = CONNECT_PAUSE_S if complete else min(MAX_CONNECT_PAUSE_S, 2 * pause)
         while not self._all_stand() and not self._stop:
             if time.monotonic() >= deadline:
                 break

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from diagnose.analysis.generator import not_told
 from diagnose.analysis.observe import Usage, memory, usage
 from diagnose.model.run import Run
 
@@ -34,11 +35,11 @@ class Figures:
     memory_baseline_bytes: int | None
     memory_peak_bytes: int | None
     connections: int
-    established: int
-    reconnects: int
+    established: int | None
+    reconnects: int | None
     responses_per_connection: float
-    unanswered: int
-    bytes_sent_per_s: float
+    unanswered: int | None
+    bytes_sent_per_s: float | None
     bytes_received_per_s: float
     body_answered_per_s: float
     duration_s: float
@@ -47,6 +48,8 @@ class Figures:
 def figures(run: Run) -> Figures:
     """The figures of a run; what is missing in a partial run is None or 0."""
     load = run.load
+    # A driver tells less: what it does not tell is not 0.
+    driven = bool(not_told(run))
     used = usage(run)
     seen = memory(run)
     seconds = load.duration_s if load and load.duration_s > 0 else 0.0
@@ -78,13 +81,13 @@ def figures(run: Run) -> Figures:
         memory_baseline_bytes=seen.baseline if seen else None,
         memory_peak_bytes=seen.peak if seen else None,
         connections=run.manifest.connections,
-        established=load.established if load else 0,
-        reconnects=load.opens if load else 0,
+        established=None if driven else load.established if load else 0,
+        reconnects=None if driven and load and not load.opens else load.opens if load else 0,
         responses_per_connection=load.responses / used_connections
         if load and used_connections
         else 0.0,
-        unanswered=load.unanswered if load else 0,
-        bytes_sent_per_s=load.bytes_sent / seconds if load and seconds else 0.0,
+        unanswered=None if driven else load.unanswered if load else 0,
+        bytes_sent_per_s=None if driven else load.bytes_sent / seconds if load and seconds else 0.0,
         bytes_received_per_s=load.bytes_received / seconds if load and seconds else 0.0,
         body_answered_per_s=load.body_answered / seconds if load and seconds else 0.0,
         duration_s=seconds,

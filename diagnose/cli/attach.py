@@ -60,6 +60,8 @@ def attach(
     The memory limit ends the load, not the server.
     """
     parts = urlsplit(url if "//" in url else f"http://{url}")
+    # A WebSocket is opened by an HTTP request.
+    parts = parts._replace(scheme={"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme))
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError as error:

@@ -52,7 +52,7 @@ def parse_size(text: str | None) -> int | None:
         base = 1000 if match[2] and (match[3] or "").upper() == "B" else 1024
         size = int(float(match[1]) * base ** _POWERS[match[2].upper()])
     if size < 1:
-        raise UsageError(f"not a size: {text!r}; write it like 512M or 4G")
+        raise UsageError(f"not a size: {text!r}; write it like 64K, 512M or 4G")
     return size
 
 
@@ -112,7 +112,9 @@ def adapt(
     if pipeline is not None and not 1 <= pipeline <= 1024:
         raise UsageError(f"-p takes 1 to 1024 requests, not {pipeline}")
     if rate is not None and not 0 < rate <= MAX_RATE:
-        raise UsageError(f"--rate takes up to {MAX_RATE:,.0f} requests per second, not {rate:g}")
+        raise UsageError(
+            f"--rate takes more than 0 and up to {MAX_RATE:,.0f} requests per second, not {rate:g}"
+        )
     if ramp is not None and not 0 <= ramp <= MAX_SECONDS:
         raise UsageError(f"--ramp takes 0 to {MAX_SECONDS:.0f} seconds, not {ramp:g}")
     generated = any(template.body_length > INLINE_BODY for template in scenario.templates)

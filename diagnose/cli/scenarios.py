@@ -11,15 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from diagnose.cli.console import results_to
-from diagnose.cli.options import check_names
+from diagnose.cli.options import check_names, chosen_scenario
 from diagnose.errors import UsageError
 from diagnose.load.connection import SharedBody
 from diagnose.load.requests import prepare_for
 from diagnose.model.scenario import Answer, Protocol, RequestTemplate, Scenario, Sending
-from diagnose.scenario.catalog import find_scenario, shipped
+from diagnose.scenario.catalog import shipped
 from diagnose.units import format_bytes
 
-AUTHORITY = "127.0.0.1:8080"
 # A request beyond this is not read but counted.
 SHOWN = 1024
 
@@ -36,7 +35,7 @@ def scenarios(
     if raw or template is not None:
         _write_raw(name, template)
         return
-    chosen = [find_scenario(name)] if name else list(shipped().values())
+    chosen = [chosen_scenario(name, None)] if name else list(shipped().values())
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(chosen), indent=2).decode() + "\n")
         return
@@ -66,7 +65,7 @@ def scenarios(
 def _write_raw(name: str | None, wanted: str | None) -> None:
     if name is None:
         raise UsageError("--raw shows one scenario: `diagnose scenarios NAME --raw`")
-    scenario = find_scenario(name)
+    scenario = chosen_scenario(name, None)
     if scenario.protocol is Protocol.H2:
         raise UsageError(f"{name}: the bytes of HTTP/2 are the driver's; there is nothing to show")
     templates = dict.fromkeys(scenario.templates)
@@ -74,7 +73,7 @@ def _write_raw(name: str | None, wanted: str | None) -> None:
     for template in templates:
         if wanted not in (None, template.name):
             continue
-        request = prepare_for(scenario, template, AUTHORITY)
+        request = prepare_for(scenario, template, f"127.0.0.1:{scenario.port}")
         sys.stdout.buffer.write(request.opening + request.head)
         if request.payload is not None:
             body = SharedBody(request.payload)
@@ -111,9 +110,13 @@ def _printable(data: bytes) -> str:
 
 
 def _shown(scenario: Scenario, template: RequestTemplate, count: int) -> Text:
-    request = prepare_for(scenario, template, AUTHORITY)
+    request = prepare_for(scenario, template, f"127.0.0.1:{scenario.port}")
     times = f" ({count} times in the rotation)" if count > 1 else ""
     text = Text(f"\n{template.name}{times}\n", style="bold")
+    if scenario.protocol is Protocol.H2:
+        text.append(f"  :method {template.method}, :path {template.target}\n", style="default")
+        text.append("  HTTP/2: the driver writes the rest\n", style="dim")
+        return text.append(f"  expects {_expected(template)}", style="dim")
     for line in (request.opening or request.head)[:SHOWN].split(b"\r\n"):
         text.append(f"  {_printable(line)}\n", style="default")
     if request.opening:

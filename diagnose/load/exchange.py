@@ -15,7 +15,7 @@ from diagnose.load.connection import NOTHING, Connection, TemplateState
 from diagnose.load.http1 import FramingError, Response, parse_head
 from diagnose.load.opening import RETRY_S
 from diagnose.load.sending import NEVER, READ_SIZE, Sending
-from diagnose.load.websocket import FrameParser, handshake_problem
+from diagnose.load.websocket import BINARY, FrameParser, handshake_problem
 from diagnose.model.load import Failure, LoadPlan
 
 # Answers up to this size are recognized whole; hashing longer ones costs more than finding the
@@ -336,6 +336,8 @@ class Exchange(Sending):
         self._first_of_read = False
         expect = state.template.expect
         problem = wrong(response, expect, check_body, connection.expected, state.first)
+        if problem is None and response.head.content_type == BINARY:
+            problem = Failure.WRONG_BODY, "a text message came back as a binary one"
         if problem is not None:
             tally.fail(state, problem[0], problem[1], 1)
             return False
@@ -372,7 +374,14 @@ class Exchange(Sending):
         if not mine and not connection.state.any:
             self.tally.server_closes += 1
             self.tally.close_announced += 1
-        self.tally.unanswered_at_close += connection.in_flight * connection.state.weight
+        if isinstance(connection.parser, FrameParser) and connection.in_flight:
+            # A Close frame ends a WebSocket in order; messages that it leaves unanswered are lost.
+            detail = (
+                f"closed with messages unanswered, after {connection.served} on this connection"
+            )
+            self._failed(connection, Failure.CLOSED_WAITING, detail, connection.in_flight)
+        else:
+            self.tally.unanswered_at_close += connection.in_flight * connection.state.weight
         if connection.in_flight or connection.offset >= 0 or connection.body_out:
             self._reopen(connection, now)
         else:

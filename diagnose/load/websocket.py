@@ -22,7 +22,10 @@ MASK = b"\x9d\x41\xe6\x2b"
 MAX_MESSAGE = 4 * 1024 * 1024
 MAX_FRAGMENTS = 65536
 _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0, 1, 2, 8, 9, 10
+# In place of a content type: what kind of message it was.
+BINARY = "websocket binary"
 _MESSAGE_HEAD = Head(200, None, False, False, "", "")
+_BINARY_HEAD = Head(200, None, False, False, BINARY, "")
 _CLOSE_HEAD = Head(200, None, False, True, "", "")
 
 
@@ -88,12 +91,13 @@ class FrameParser:
     A message is a Response of status 200; the end of the WebSocket one whose head says `close`.
     """
 
-    __slots__ = ("_buffer", "_message", "_total", "answers", "keep")
+    __slots__ = ("_buffer", "_head", "_message", "_total", "answers", "keep")
 
     def __init__(self) -> None:
         self._buffer = b""
         self._message: list[bytes] | None = None
         self._total = 0
+        self._head = _MESSAGE_HEAD
         # As of a ResponseParser; messages are bounded by MAX_MESSAGE.
         self.keep = MAX_MESSAGE
         # Frames that the protocol wants sent back: pongs, and the answer to a close.
@@ -154,12 +158,14 @@ class FrameParser:
             raise FramingError(
                 f"WebSocket message longer than {MAX_MESSAGE} bytes or {MAX_FRAGMENTS} fragments"
             )
+        if opcode != _CONTINUATION:
+            self._head = _BINARY_HEAD if opcode == _BINARY else _MESSAGE_HEAD
         if not final:
             self._message = parts
             return None
         self._message, self._total = None, 0
         message = b"".join(parts)
-        return Response(_MESSAGE_HEAD, message, len(message))
+        return Response(self._head, message, len(message))
 
 
 def _frame(data: bytes, position: int) -> tuple[int, bool, bytes, int] | None:

@@ -62,15 +62,14 @@ def figure_rows(item: Analyzed) -> list[tuple[str, str]]:
             )
         )
     load = item.run.load
-    ours = load is None or load.generator == "diagnose"
-    stood = (
-        f"{f['established']} of {f['connections']} at the end" if ours else f"{f['connections']}"
-    )
+    stood = f"{f['connections']}"
+    if f["established"] is not None:
+        stood = f"{f['established']} of {stood} at the end"
+    again = "" if f["reconnects"] is None else f", {f['reconnects']:,} reconnects"
     rows.append(
         (
             "connections",
-            f"{stood}, {f['reconnects']:,} reconnects, "
-            f"{f['responses_per_connection']:,.1f} responses per connection",
+            f"{stood}{again}, {f['responses_per_connection']:,.1f} responses per connection",
         )
     )
     failed = f"{f['errors']:,}"
@@ -86,13 +85,15 @@ def figure_rows(item: Analyzed) -> list[tuple[str, str]]:
 
 def _throughput(item: Analyzed) -> str:
     f = item.figures
-    text = f"{format_rate(f['rps'] or 0).removesuffix('/s')} right responses/s"
+    load = item.run.load
+    checked = load is None or load.generator == "diagnose"
+    what = "right responses/s" if checked else "2xx responses/s, bodies not checked"
+    text = f"{format_rate(f['rps'] or 0).removesuffix('/s')} {what}"
     text += f" ({f['responses']:,} responses)"
     if item.run.manifest.scenario.has_large_bodies:
-        text += (
-            f"; bodies answered {format_bytes(f['body_answered_per_s'] or 0)}/s, "
-            f"sent {format_bytes(f['bytes_sent_per_s'] or 0)}/s"
-        )
+        text += f"; bodies answered {format_bytes(f['body_answered_per_s'] or 0)}/s"
+        if f["bytes_sent_per_s"] is not None:
+            text += f", sent {format_bytes(f['bytes_sent_per_s'])}/s"
     return text
 
 
@@ -113,8 +114,8 @@ def caveats(item: Analyzed) -> list[str]:
         notes += [f"loaded by {load.generator}: {caveat}" for caveat in load.caveats]
     if load is not None and load.overdue:
         notes.append(
-            f"{load.overdue:,} requests were due and not sent: the server did not keep up with "
-            f"{load.rate:g} requests/s on these connections"
+            f"{load.overdue:,} requests were due and not sent: the server (or the generator: see "
+            f"client_saturated) did not keep up with {load.rate:g} requests/s on these connections"
         )
     return notes
 

@@ -19,6 +19,8 @@ ENDPOINTS = {
     "pipeline": "pipelined",
     "json": "json",
     "json-comp": "json-comp",
+    "json-tls": "json-tls",
+    "json-h2c": "json-h2c",
     "upload": "upload",
     "compression": "compression",
     "noisy": "noisy",

@@ -27,6 +27,7 @@ from diagnose.scenario.raw_file import raw_template
 from diagnose.values import has_counter, has_values, malformed
 
 MAX_RANDOM = 64 * 1024
+MAX_CONNECTIONS = 60_000
 # A masked frame and its echo stay within one read of the generator.
 WS_LIMIT = 16 * 1024
 
@@ -105,7 +106,14 @@ def parse_scenario(text: str, name: str) -> Scenario:
         raise UsageError(f"scenario {name!r} is not valid: {error}.{hint}") from error
     for what, wrong in (
         ("connections must name at least one positive count", not parsed.connections),
-        ("connections must be positive", any(count < 1 for count in parsed.connections)),
+        (
+            f"connections must be 1 to {MAX_CONNECTIONS}",
+            any(not 1 <= count <= MAX_CONNECTIONS for count in parsed.connections),
+        ),
+        (
+            "a request's name must be printable, in one line",
+            any(not table.name.strip() or not table.name.isprintable() for table in parsed.request),
+        ),
         ("[[request]] must stand there at least once", not parsed.request),
         ("pipeline must be at least 1", parsed.pipeline < 1),
         ("requests_per_connection must not be negative", parsed.requests_per_connection < 0),
@@ -169,6 +177,8 @@ def unsendable(templates: Sequence[RequestTemplate], pipeline: int, protocol: Pr
                 or template.sending is not Sending.WHOLE
             ):
                 return f"request {template.name!r}: a WebSocket message is the text in body"
+            if template.method != "GET":
+                return f"request {template.name!r}: a WebSocket is opened with GET"
             if has_values(template.body.encode()):
                 return f"request {template.name!r}: values are not filled into WebSocket messages"
             if len(template.body.encode()) > WS_LIMIT:
@@ -192,6 +202,8 @@ def _wrong(table: _RequestTable) -> str:
         return f"method {table.method!r} is not one word"
     if table.method == "HEAD":
         return "method HEAD is not supported: its answers have no body to check"
+    if table.method == "CONNECT":
+        return "method CONNECT is not supported: it is for proxies"
     if (table.raw is not None) + bool(table.random_bytes) + bool(table.target) != 1:
         return "give one of target, raw, random_bytes"
     if not 0 <= table.random_bytes <= MAX_RANDOM:
@@ -234,6 +246,14 @@ def _wrong(table: _RequestTable) -> str:
 def _wrong_expectation(expect: _ExpectTable) -> str:
     if expect.items is not None and expect.items < 0:
         return f"expect.items must not be negative, not {expect.items}"
+    if expect.min_items is not None and expect.min_items < 0:
+        return f"expect.min_items must not be negative, not {expect.min_items}"
+    if strange := [status for status in expect.status if not 200 <= status <= 599]:
+        return f"expect.status {strange[0]} is none of a final answer: 200 to 599"
+    if expect.answer is Answer.ANY and expect.status:
+        return "expect.answer = 'any' takes every status: leave expect.status out"
+    if expect.price is not None and expect.price[0] > expect.price[1]:
+        return f"expect.price must be lowest and highest, not {list(expect.price)}"
     if expect.sum and expect.body is not None:
         return "give expect.sum or expect.body, not both"
     if expect.price is not None and expect.rows is None:

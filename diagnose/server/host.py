@@ -123,7 +123,7 @@ def sources(host: str, connections: int) -> tuple[tuple[str, ...], int]:
     raise HostLimit(
         f"{connections} connections from one address need as many local ports, but "
         f"ip_local_port_range {low}-{high} has {ports}; widen it with "
-        "`sysctl -w net.ipv4.ip_local_port_range='1024 65535'`, use fewer connections, or serve "
+        "`sysctl -w net.ipv4.ip_local_port_range='10000 65535'`, use fewer connections, or serve "
         "on 127.0.0.1, which can be reached from many addresses"
     )
 

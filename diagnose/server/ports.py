@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import socket
 from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
 
-from diagnose.errors import UsageError
+from diagnose.errors import HostLimit, UsageError
 from diagnose.process_tree import descendants
+
+FIRST_PORT = 10_000
+FREE_PORT_TRIES = 64
 
 
 def check_free(host: str, port: int) -> None:
@@ -32,11 +36,23 @@ def check_free(host: str, port: int) -> None:
 
 
 def free_port(host: str) -> int:
-    """A port that was free a moment ago."""
+    """A port that was free a moment ago, on every address of the machine.
+
+    It lies below the ports of clients where it can: one of those may be taken by a connection from
+    another loopback address, and a server that binds to all addresses then cannot have it.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as sock:
-        sock.bind((host, 0))
-        return int(sock.getsockname()[1])
+    everywhere = "::" if family == socket.AF_INET6 else "0.0.0.0"
+    low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    choices = range(FIRST_PORT, low) if low > FIRST_PORT else range(0)
+    for port in [*random.sample(choices, min(len(choices), FREE_PORT_TRIES)), 0]:
+        with socket.socket(family, socket.SOCK_STREAM) as sock:
+            try:
+                sock.bind((everywhere, port))
+            except OSError:
+                continue
+            return int(sock.getsockname()[1])
+    raise HostLimit("no local port is free: end what holds them (`ss -tan | wc -l`)")
 
 
 def holder(port: int) -> str:

@@ -14,6 +14,11 @@ from diagnose.tls import client_context
 H2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 EMPTY_SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 SETTINGS = 4
+_TLS_SAID = {
+    "WRONG_VERSION_NUMBER": "it answers without TLS: is this the port of its TLS?",
+    "TLSV1_ALERT_NO_APPLICATION_PROTOCOL": "TLS, but without HTTP/2 (ALPN has no h2)",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "the TLS handshake was refused",
+}
 FRAME_HEAD = 9
 
 
@@ -101,5 +106,5 @@ def _not_yet(error: OSError, timeout_s: float) -> Seen:
     if isinstance(error, TimeoutError):
         return Seen(False, f"connected, but no answer within {timeout_s:.1f} s", silent=True)
     if isinstance(error, ssl.SSLError):
-        return Seen(False, f"no TLS: {error.reason or error}")
+        return Seen(False, _TLS_SAID.get(error.reason, f"no TLS: {error.reason or error}"))
     return Seen(False, f"{error.strerror or error}")

@@ -130,7 +130,9 @@ class TestScenarios:
             count = counts[template.name]
             times = f" ({count} times in the rotation)" if count > 1 else ""
             assert f"\n{template.name}{times}\n" in text
-            if template.method != "RAW":
+            if scenario.protocol is Protocol.H2:
+                assert f"  :method {template.method}, :path {template.target}\n" in text
+            elif template.method != "RAW":
                 assert f"  {template.method} {template.target} HTTP/1.1" in text
         assert text.count("  expects ") == len(counts)
 
@@ -173,7 +175,7 @@ class TestScenarios:
             return
         result = runner.invoke(app, ["scenarios", name, "--raw"], catch_exceptions=False)
         requests = [
-            prepare_for(scenario, template, "127.0.0.1:8080")
+            prepare_for(scenario, template, f"127.0.0.1:{scenario.port}")
             for template in dict.fromkeys(scenario.templates)
         ]
         assert len(result.stdout_bytes) == sum(
@@ -367,7 +369,7 @@ class TestRefused:
             (("run", "16|0||64|upload", "--", "./s"), "uploads are not pipelined"),
             (("run", "--raw", "gone.raw", "--", "./s"), "--raw: cannot read 'gone.raw'"),
             (("run", "echo-ws", "--raw", "tests", "--", "./s"), "--raw"),
-            (("run", "baseline", "--rate", "0", "--", "./s"), "--rate takes up to"),
+            (("run", "baseline", "--rate", "0", "--", "./s"), "--rate takes more than 0"),
             (("run", "baseline", "--send-rate", "x", "--", "./s"), "not a size: 'x'"),
             (
                 ("attach", "baseline", "--pid", "1", "--url", "http://127.0.0.1:x"),

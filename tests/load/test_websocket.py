@@ -310,3 +310,12 @@ def test_idle_is_between_messages() -> None:
     assert parser.idle
     parser.feed(frame(TEXT, final=False))
     assert not parser.idle
+
+
+def test_a_binary_message_is_told_from_a_text() -> None:
+    text, binary = FrameParser(), FrameParser()
+    assert text.feed(text_frame(b"x"))[0].head.content_type == ""
+    assert binary.feed(b"\x82\x01x")[0].head.content_type == websocket.BINARY
+    # The kind is that of the first frame.
+    parts = FrameParser()
+    assert parts.feed(b"\x02\x01a" + b"\x80\x01b")[0].head.content_type == websocket.BINARY

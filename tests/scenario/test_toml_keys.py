@@ -324,5 +324,6 @@ def test_raw_bytes_are_not_http_2() -> None:
 def test_what_can_be_sent_has_no_reason_against_it() -> None:
     small = RequestTemplate("a", "POST", "/", body="x")
     assert unsendable((small, small), 16, Protocol.HTTP) == ""
-    assert unsendable((small,), 16, Protocol.WS) == ""
+    assert unsendable((RequestTemplate("a", "GET", "/", body="x"),), 16, Protocol.WS) == ""
+    assert "opened with GET" in unsendable((small,), 16, Protocol.WS)
     assert unsendable((small,), 16, Protocol.H2) == ""

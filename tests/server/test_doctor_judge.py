@@ -553,7 +553,7 @@ REMEDIES: dict[str, tuple[str, Facts, str]] = {
     "ports": (
         "local ports",
         but("network", ports=(1, 9)),
-        "sysctl -w net.ipv4.ip_local_port_range='1024 65535'",
+        "sysctl -w net.ipv4.ip_local_port_range='10000 65535'",
     ),
     "accept queue": (
         "accept queue",

@@ -78,6 +78,11 @@ def check(run: Run) -> Finding:
             f"{loss:.0%} of the throughput: neither proved nor refuted",
             evidence,
         )
+    if _late(worst, uploads) is False and (loss is None or _server_full(run)):
+        why = f"load worker {worst.worker} was always busy, and read its answers soon"
+        if loss is not None:
+            why += ": server and generator were both at their limits"
+        return unknown(__name__, KIND, why, evidence)
     proved = "" if loss is None else f": {loss:.0%} less throughput with half as much work again"
     return finding(
         __name__,
@@ -145,19 +150,30 @@ def _window_limited(worker: WorkerCost) -> float | None:
     return worker.tcp_rwnd_limited_s / worker.tcp_busy_s
 
 
+def _late(worker: WorkerCost, uploads: bool) -> bool | None:
+    """Most of the latency passed after the answer had arrived; None where that is not known.
+
+    How soon the few short answers to uploads are read says nothing of the sending.
+    """
+    share = lag_share(worker)
+    return None if share is None or uploads else share > LAG_SHARE
+
+
 def _limited(worker: WorkerCost, uploads: bool) -> bool:
     """The worker looks like the limit."""
-    share = lag_share(worker)
-    # How soon the few short answers to uploads are read says nothing of the sending.
-    told = share is not None and not uploads
-    if told and share is not None and share > LAG_SHARE:
+    if _late(worker, uploads):
         return True
     waited = _window_limited(worker)
     if waited is not None and waited > WINDOW_LIMITED_SHARE:
         return False
-    if asleep_share(worker) >= ASLEEP_SHARE:
-        return False
-    return not told or (worker.spin_slowdown or 0.0) >= CONFIRMED_LOSS
+    return asleep_share(worker) < ASLEEP_SHARE
+
+
+def _server_full(run: Run) -> bool:
+    """The server had hardly more of its cores to give."""
+    used = usage(run)
+    cores = len(run.manifest.host.server_cpus)
+    return used is not None and max(used.busy, used.server_cores) >= FULL_SHARE * cores
 
 
 def _evidence(worker: WorkerCost) -> list[Evidence]:

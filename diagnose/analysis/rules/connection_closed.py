@@ -14,6 +14,7 @@ from __future__ import annotations
 from diagnose.analysis.build import finding, unknown
 from diagnose.analysis.generator import not_told
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
+from diagnose.model.load import Failure
 from diagnose.model.run import Run
 
 KIND = Kind.CAUSE
@@ -66,6 +67,10 @@ def check(run: Run) -> Finding:
         )
     if load is None or responses < MIN_RESPONSES:
         return unknown(__name__, KIND, f"fewer than {MIN_RESPONSES} responses", rows)
+    refusals = load.failures.get(Failure.WRONG_STATUS.value, 0)
+    if share >= CLOSED_FOUND and refusals > responses / 2:
+        why = f"{refusals} of {responses} answers were refusals: servers close after these"
+        return unknown(__name__, KIND, why, rows)
     if driver := not_told(run):
         if run.manifest.probes and not load.opens:
             claim = f"kept when idle; under load {driver} does not tell how connections end"

@@ -13,7 +13,9 @@ from diagnose.analysis.build import finding, unknown
 from diagnose.analysis.generator import not_told
 from diagnose.analysis.observe import measured_ticks
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
+from diagnose.model.load import Failure
 from diagnose.model.run import Run
+from diagnose.model.scenario import Protocol
 
 KIND = Kind.VALIDITY
 NEEDS: tuple[str, ...] = ()
@@ -31,6 +33,10 @@ def check(run: Run) -> Finding:
     """Found when more than a tenth of the connections was missing half of the time."""
     if driver := not_told(run):
         return unknown(__name__, KIND, f"{driver} does not tell how many connections stood")
+    load = run.load
+    refused = load.failures.get(Failure.WRONG_STATUS.value, 0) if load else 0
+    if run.manifest.scenario.protocol is Protocol.WS and load and refused and not load.responses:
+        return unknown(__name__, KIND, "the server refused every upgrade: no connection could stay")
     by_worker: dict[int, list[int]] = {}
     for tick in measured_ticks(run):
         if tick.phase == "window":

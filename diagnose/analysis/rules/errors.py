@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 
 from diagnose.analysis.build import finding, unknown
+from diagnose.analysis.generator import not_told
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.load import Failure
 from diagnose.model.run import ProbeCheck, Run
@@ -70,9 +71,22 @@ def check(run: Run) -> Finding:
             "the exchange is in run.json (probes)",
             explains=0.01,
         )
+    if failed + load.responses == 0 and (driver := not_told(run)):
+        return finding(
+            __name__,
+            KIND,
+            Verdict.FOUND,
+            f"{driver} got no response in the whole window, and does not tell why",
+            rows,
+            "look at the server's log (server.log), and repeat one request by hand: `curl -v URL`",
+            explains=1.0,
+        )
+    if failed + load.responses == 0 and load.failed:
+        why = f"no request was answered: {load.failed} failed in other ways"
+        return unknown(__name__, KIND, why, rows)
     if failed + load.responses == 0:
         return unknown(__name__, KIND, "no request was answered, and none failed", rows)
-    if failed and share >= FAILED_SHARE:
+    if failed >= MIN_FAILURES or (failed and share >= FAILED_SHARE):
         why = f"{failed} of {failed + load.responses} requests failed: too few to tell"
         return unknown(__name__, KIND, why, rows)
     return finding(

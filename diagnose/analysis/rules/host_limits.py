@@ -46,7 +46,7 @@ CLIENT_LIMITS = (
         "EADDRNOTAVAIL",
         ("Cannot assign requested address", "Address not available"),
         "no local port was left for another connection",
-        "`sysctl -w net.ipv4.ip_local_port_range='1024 65535'`, and "
+        "`sysctl -w net.ipv4.ip_local_port_range='10000 65535'`, and "
         "`sysctl -w net.ipv4.tcp_tw_reuse=1` where `ss -s` counts many in timewait",
     ),
     _Limit(

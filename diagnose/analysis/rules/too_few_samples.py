@@ -8,6 +8,7 @@ hung: then throughput and percentiles are chance.
 from __future__ import annotations
 
 from diagnose.analysis.build import finding, unknown
+from diagnose.analysis.generator import not_told
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.run import Run
 
@@ -40,11 +41,31 @@ def check(run: Run) -> Finding:
         problem = f"the measured window lasted {seconds:.1f} s"
     elif samples < MIN_SAMPLES:
         problem = f"the server was sampled {samples} times in the window"
-    elif load and responses < MIN_RESPONSES and not load.failed and not load.unanswered:
+    elif load and not responses and (driver := not_told(run)):
+        why = f"{driver} got no response: longer would not help, see errors"
+        return unknown(__name__, KIND, why, rows)
+    elif load and responses < MIN_RESPONSES and not load.failed and not _hung(run):
         problem = f"{responses} responses in {seconds:.1f} s"
     if problem:
-        return finding(
-            __name__, KIND, Verdict.FOUND, problem, rows, "measure longer: -d 15, or let it finish"
-        )
+        return finding(__name__, KIND, Verdict.FOUND, problem, rows, _next_step(run))
     claim = f"{responses} responses and {samples} samples in {seconds:.1f} s"
     return finding(__name__, KIND, Verdict.CLEAR, claim, rows)
+
+
+def _hung(run: Run) -> bool:
+    """Requests moved no byte for so long that the rule for it says so."""
+    load = run.load
+    return (
+        load is not None
+        and load.unanswered > 0
+        and load.unanswered_stalled_s >= run.manifest.scenario.timeout_s
+    )
+
+
+def _next_step(run: Run) -> str:
+    scenario = run.manifest.scenario
+    longest = max(template.payload_length for template in scenario.templates)
+    if scenario.send_rate and longest / scenario.send_rate > scenario.duration_s / 2:
+        seconds = longest / scenario.send_rate
+        return f"one body takes {seconds:.0f} s at this --send-rate: measure -d {4 * seconds:.0f}"
+    return "measure longer: -d 15, or let it finish"

@@ -154,6 +154,8 @@ def parse(text: str, log: str = "") -> DriverReport:
     if histogram.samples:
         latency = histogram.latency()
     counts = dict(zip(CLASSES, (int(number) for number in status.groups()), strict=True))
+    # Answers that began in the warm-up are done in the window, and have no status in it.
+    responses = min(responses, sum(counts.values()))
     kinds = {
         Failure.CLOSED_WAITING.value: max(0, errored - timeouts),
         Failure.TIMEOUT.value: timeouts,
@@ -162,7 +164,7 @@ def parse(text: str, log: str = "") -> DriverReport:
         responses=responses,
         # `finished in` includes the warm-up.
         duration_s=main_s or seconds(finished[1]),
-        status=_completed(_logged_status(rows) if len(rows) == done else counts, responses),
+        status=_completed(_logged_status(rows) if len(rows) == responses else counts, responses),
         latency=latency,
         errors={kind: count for kind, count in kinds.items() if count},
         bytes_received=int(traffic[1]),

@@ -72,7 +72,7 @@ def check_ports(facts: Facts) -> Check:
         return untold(name, "which local ports connections may use")
     count = max(0, ports[1] - ports[0] + 1)
     value = f"{ports[0]}-{ports[1]}, {count:,} for each source address"
-    remedy = "sysctl -w net.ipv4.ip_local_port_range='1024 65535'"
+    remedy = "sysctl -w net.ipv4.ip_local_port_range='10000 65535'"
     if count >= MOST_CONNECTIONS:
         return Check(
             name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.builders import (
     make_run,
     make_samples,
     make_worker,
+    one_thread,
     two_workers,
 )
 
@@ -42,9 +44,25 @@ def test_lag_decides_where_responses_were_timed(lag_share: float, verdict: Verdi
     assert evidence_of(answer)["lag_to_latency_p50"] == pytest.approx(lag_share)
 
 
-def test_a_generator_that_never_sleeps_but_reads_at_once_is_not_the_limit() -> None:
-    answer = check(run_with(make_worker(lag_share=0.3, asleep=0.0, cpu=0.97)))
-    assert answer.verdict is Verdict.CLEAR
+@pytest.mark.parametrize(
+    ("loss", "cores", "verdict"),
+    [
+        pytest.param(None, 1.0, Verdict.UNKNOWN, id="not put to the proof"),
+        pytest.param(0.3, 1.0, Verdict.FOUND, id="proved"),
+        pytest.param(0.3, 1.95, Verdict.UNKNOWN, id="proved, but the server is full too"),
+        pytest.param(0.1, 1.0, Verdict.UNKNOWN, id="neither proved nor refuted"),
+        pytest.param(0.02, 1.0, Verdict.CLEAR, id="refuted"),
+    ],
+)
+def test_a_generator_that_never_sleeps_but_reads_at_once(
+    loss: float | None, cores: float, verdict: Verdict
+) -> None:
+    worker = make_worker(lag_share=0.3, asleep=0.0, cpu=0.97)
+    worker = replace(worker, spin_slowdown=loss, spin_s=1e-6)
+    share = cores / 2
+    samples = make_samples(one_thread(share, rest=share), host_busy=(share, share, 0.5, 0.5))
+    answer = check(run_with(worker, samples=samples))
+    assert answer.verdict is verdict, answer.claim
 
 
 @pytest.mark.parametrize(

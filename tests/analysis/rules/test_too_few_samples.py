@@ -10,6 +10,7 @@ from diagnose.analysis.rules.too_few_samples import check
 from diagnose.model.finding import Verdict
 from diagnose.model.load import Failure
 from diagnose.model.run import MemoryGuard
+from diagnose.model.scenario import RequestTemplate
 from tests.builders import (
     GIB,
     WINDOW,
@@ -18,6 +19,7 @@ from tests.builders import (
     make_load,
     make_run,
     make_samples,
+    make_scenario,
     with_failures,
 )
 
@@ -64,11 +66,24 @@ def test_twenty_responses_are_needed(responses: int, verdict: Verdict) -> None:
     "load",
     [
         pytest.param(with_failures({Failure.REFUSED.value: 1}, responses=0), id="failures"),
-        pytest.param(make_load(responses=0, unanswered=64), id="requests without an answer"),
+        pytest.param(
+            make_load(responses=0, unanswered=64, unanswered_stalled_s=11.0),
+            id="requests without an answer",
+        ),
     ],
 )
 def test_few_responses_are_a_symptom_where_requests_failed_or_hang(load: object) -> None:
     assert check(make_run(load=load)).verdict is Verdict.CLEAR
+
+
+def test_slow_requests_that_still_move_are_too_few() -> None:
+    """A body of 20 MiB at 1 MiB/s takes longer than the window."""
+    load = make_load(responses=0, unanswered=32, unanswered_stalled_s=0.05)
+    upload = RequestTemplate("up", "POST", "/upload", body_length=20 << 20)
+    scenario = make_scenario(templates=(upload,), send_rate=float(1 << 20))
+    answer = check(make_run(load=load, scenario=scenario))
+    assert answer.verdict is Verdict.FOUND
+    assert "20 s at this --send-rate: measure -d 80" in answer.next_step
 
 
 def test_found_without_a_result() -> None:

@@ -39,7 +39,9 @@ def test_run_directory_holds_the_whole_run(diagnose: Diagnose) -> None:
     } <= names
     manifest = json.loads((directory / "run.json").read_text())
     assert manifest["state"] == "complete"
-    assert [span["name"] for span in manifest["phases"]] == [
+    # A trial where another worker could help, a proof where one may have been the limit.
+    phases = [span["name"] for span in manifest["phases"]]
+    assert [name for name in phases if name not in ("trial", "proof")] == [
         *("launch", "idle", "probe", "connect", "warmup", "window", "drain", "cooldown")
     ]
     assert all(check["outcome"] == "pass" for check in manifest["probes"])

@@ -28,8 +28,9 @@ REPORT_PATIENCE_S = 5.0
 # A driver starts, opens its connections and prints beyond its measurement.
 DRIVER_PATIENCE_S = 5.0
 MIN_DRIVER_WARMUP_S = 1.0
-# One more worker helps when the cores of the load have at least so much of a core to spare.
-FREE_CORES = 0.4
+# With less of a core to spare one more worker has nothing to run on. Less than that of idle time is
+# what two sides that wait for each other leave anyway.
+FREE_CORES = 0.1
 DEFAULT_H2_DRIVER = "h2load"
 
 

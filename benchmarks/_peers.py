@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import resource
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -37,6 +39,11 @@ class Peers:
     def __init__(self, home: Path) -> None:
         self.server = home / "server"
         self.sender = home / "sender"
+
+
+def end_in_order() -> None:
+    """SIGTERM ends a benchmark as Ctrl-C does: the servers that it started are ended too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 @contextmanager

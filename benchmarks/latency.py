@@ -36,7 +36,16 @@ from pathlib import Path
 
 from benchmarks._ours import run_ours
 from benchmarks._pairs import interleaved
-from benchmarks._peers import Listening, Peers, allow_descriptors, c_server, compiled, nginx, pinned
+from benchmarks._peers import (
+    Listening,
+    Peers,
+    allow_descriptors,
+    c_server,
+    compiled,
+    end_in_order,
+    nginx,
+    pinned,
+)
 from benchmarks._rows import WARMUP_S, Row, get_plan
 from benchmarks._tools import h2load, installed, wrk
 
@@ -200,6 +209,7 @@ def fixed_table(options: argparse.Namespace, peers: Peers) -> None:
 
 def main() -> None:
     """Print both tables."""
+    end_in_order()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

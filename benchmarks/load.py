@@ -35,6 +35,7 @@ from benchmarks._peers import (
     allow_descriptors,
     c_server,
     compiled,
+    end_in_order,
     nginx,
     run_sender,
 )
@@ -208,6 +209,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     """Print the tables."""
+    end_in_order()
     options = arguments()
     print(
         f"Server on CPU {SERVER_CPU}, client on CPU {CLIENT_CPU}; medians of {options.pairs} pairs "

@@ -22,7 +22,14 @@ from functools import partial
 
 from benchmarks._ours import run_ours
 from benchmarks._pairs import interleaved, median, ratios, spread
-from benchmarks._peers import SERVER_CPU, Listening, allow_descriptors, c_server, compiled
+from benchmarks._peers import (
+    SERVER_CPU,
+    Listening,
+    allow_descriptors,
+    c_server,
+    compiled,
+    end_in_order,
+)
 from benchmarks._rows import Row, get_plan
 
 # The more a request costs the client for what it costs the server, the more room a second worker
@@ -77,6 +84,7 @@ def measure(row: Row, server: Listening, seconds: float, cpus: list[int]) -> Poi
 
 def main() -> None:
     """Print the table."""
+    end_in_order()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

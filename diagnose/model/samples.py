@@ -13,6 +13,8 @@ class ThreadSample(msgspec.Struct, frozen=True, array_like=True):
     """One thread. run_s and wait_s: on a core and in the run queue (schedstat); busy is their sum.
 
     state: one letter of proc(5). Switches are -1 where they were not read in this sample.
+    wait_channel: the kernel function that it sleeps in (/proc/PID/task/TID/wchan); '' where it was
+    running or not read.
     """
 
     tid: int
@@ -25,13 +27,16 @@ class ThreadSample(msgspec.Struct, frozen=True, array_like=True):
     wait_s: float
     voluntary_switches: int = -1
     involuntary_switches: int = -1
+    wait_channel: str = ""
 
 
 class ProcessSample(msgspec.Struct, frozen=True, array_like=True):
     """One process. Memory in bytes; user_s and system_s include threads that have ended.
 
     read_bytes and written_bytes pass through system calls, sockets included; disk_* reach storage.
-    Figures that this user may not read are -1.
+    pss: RSS with shared pages divided by the processes that share them, read rarely. children_*:
+    CPU time of children that have ended and were waited for. Figures that this user may not read,
+    or that were not read in this sample, are -1.
     """
 
     pid: int
@@ -53,6 +58,9 @@ class ProcessSample(msgspec.Struct, frozen=True, array_like=True):
     minor_faults: int
     major_faults: int
     threads: tuple[ThreadSample, ...]
+    pss: int = -1
+    children_user_s: float = 0.0
+    children_system_s: float = 0.0
 
 
 class SocketSample(msgspec.Struct, frozen=True, array_like=True):
@@ -72,6 +80,53 @@ class SocketSample(msgspec.Struct, frozen=True, array_like=True):
     accept_backlog: int
 
 
+class NetworkSample(msgspec.Struct, frozen=True, array_like=True):
+    """Cumulative TCP counters of the network namespace of the server, all its ports together.
+
+    listen_overflows, listen_drops: connections that found an accept queue full. delayed_acks:
+    acknowledgements sent late, on purpose (some 40 ms). active_opens, passive_opens: connections
+    made and accepted. resets: sent. Source: /proc/PID/net/netstat and snmp.
+    """
+
+    listen_overflows: int
+    listen_drops: int
+    retransmits: int
+    delayed_acks: int
+    active_opens: int
+    passive_opens: int
+    resets: int
+
+
+class PressureSample(msgspec.Struct, frozen=True, array_like=True):
+    """Seconds since boot in which some, or all (full), work of the host waited for a resource.
+
+    Source: Documentation/accounting/psi.rst.
+    """
+
+    cpu_some_s: float
+    io_some_s: float
+    io_full_s: float
+    memory_some_s: float
+    memory_full_s: float
+
+
+class CgroupSample(msgspec.Struct, frozen=True, array_like=True):
+    """The tightest cgroup above the server. quota_cores: CPU quota in cores; -1: none.
+
+    Cumulative: periods in which it ran, periods in which it was throttled, throttled seconds,
+    kills for want of memory. memory_*: bytes; -1 where there is no figure or no limit.
+    """
+
+    quota_cores: float
+    periods: int
+    throttled_periods: int
+    throttled_s: float
+    memory_bytes: int
+    memory_peak: int
+    memory_limit: int
+    oom_kills: int
+
+
 class HostSample(msgspec.Struct, frozen=True, array_like=True):
     """The host: busy seconds of each core since boot (idle and iowait excluded; -1:
     offline), seconds stolen by the hypervisor, available memory in bytes."""
@@ -82,7 +137,11 @@ class HostSample(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """Everything at time `t` (monotonic). cpu_s: what the sampler itself has used so far."""
+    """Everything at time `t` (monotonic). cpu_s: what the sampler itself has used so far.
+
+    gone: processes that ended since the sample before. forks: processes that the tree has started
+    since sampling began, however short they lived; -1 where that cannot be counted.
+    """
 
     t: float
     host: HostSample
@@ -90,6 +149,10 @@ class Sample(msgspec.Struct, frozen=True):
     sockets: SocketSample | None = None
     gone: tuple[int, ...] = ()
     cpu_s: float = 0.0
+    network: NetworkSample | None = None
+    pressure: PressureSample | None = None
+    cgroup: CgroupSample | None = None
+    forks: int = -1
 
     @property
     def rss(self) -> int:

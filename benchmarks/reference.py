@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Any
 
 from reference_server.endpoints import integer, json_items, query_integer, query_sum
-from reference_server.http11 import HttpError
+from reference_server.messages import HttpError
 
 HOST = "127.0.0.1"
 MIB = 1024 * 1024

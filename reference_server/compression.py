@@ -8,7 +8,7 @@ import re
 import brotli
 from isal import isal_zlib
 
-from reference_server.http11 import Request, Response
+from reference_server.messages import Request, Response
 
 GZIP = b"gzip"
 BROTLI = b"br"

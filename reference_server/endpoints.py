@@ -12,7 +12,7 @@ import orjson
 from reference_server.compression import compressed_response
 from reference_server.database import items_document, select_items, worker_connection
 from reference_server.dataset import Item, make_items, with_whole_prices
-from reference_server.http11 import JSON, HttpError, Request, Response, Route, SmallBody
+from reference_server.messages import JSON, HttpError, Request, Response, Route, SmallBody
 from reference_server.postgres import POOL
 from reference_server.static_files import static
 from reference_server.websocket import websocket
@@ -43,7 +43,12 @@ def query_sum(query: bytes) -> int:
     """The sum of all values of a query; 0 when there is none."""
     if not query:
         return 0
-    return sum([integer(pair.partition(b"=")[2]) for pair in query.split(b"&")])
+    if b"_" in query:
+        return sum([integer(pair.partition(b"=")[2]) for pair in query.split(b"&")])
+    try:
+        return sum([int(pair.partition(b"=")[2]) for pair in query.split(b"&")])
+    except ValueError:
+        raise HttpError(HTTPStatus.BAD_REQUEST) from None
 
 
 def query_value(query: bytes, name: bytes) -> bytes | None:

@@ -8,7 +8,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from reference_server.endpoints import ROUTES
-from reference_server.http11 import Connection, Routes
+from reference_server.http11 import Connection
+from reference_server.messages import Routes
 from reference_server.postgres import POOL
 
 

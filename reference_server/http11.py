@@ -1,223 +1,75 @@
-"""HTTP/1.1 on one connection: uvloop moves the bytes, httptools (llhttp) parses them.
+"""HTTP/1.1 on one connection, from bytes to bytes; who moves them does not matter here.
 
 Everything happens in the thread of the event loop, and a request costs it one pass: the bytes are
-read into a buffer that all connections share, parsed where they lie, and answered at once. A body
-is handed on piece by piece as it arrives, so a connection never holds more of it than one read.
+read into a buffer that all connections share, parsed, and answered at once. A body is handed on
+piece by piece as it arrives, so a connection never holds more of it than one read.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from email.utils import formatdate
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Protocol, cast
+from typing import cast
 
-import httptools
+from reference_server.chunked import ChunkedDecoder, only_chunk
+from reference_server.messages import (
+    NO_BODY,
+    STATUS_LINES,
+    Body,
+    HttpError,
+    Request,
+    Response,
+    Upgrade,
+    error_response,
+    not_found,
+)
+from reference_server.request_head import BEGINNING, CHUNKED, REQUEST_LINE, Head
+from reference_server.shared import Shared
 
-log = logging.getLogger(__name__)
-
-TEXT = b"text/plain"
-JSON = b"application/json"
-
-# One read takes at most this much. Large enough that an upload is not slowed down by system
-# calls, small enough that the copy which httptools makes of a body stays in the core's cache.
-READ_BYTES = 128 * 1024
 # Answers to pipelined requests go out together, but not more than this at a time: past it the
 # transport has to say first whether the client keeps up.
 WRITE_BYTES = 64 * 1024
 # No request of the contract comes near; without a limit a client could fill the memory.
 MAX_HEAD_BYTES = 64 * 1024
-MAX_SMALL_BODY_BYTES = 64 * 1024
 
 
-class Body:
-    """A request body that is counted and dropped while it arrives: memory does not grow."""
-
-    __slots__ = ("received",)
-
-    def __init__(self) -> None:
-        self.received = 0
-
-    def feed(self, piece: bytes) -> None:
-        """Counts a piece that arrived."""
-        self.received += len(piece)
-
-    def content(self) -> bytes:
-        """The bytes that were kept, which here is none."""
-        return b""
-
-
-class SmallBody(Body):
-    """A request body that is kept, for handlers that need its content; up to a limit."""
-
-    __slots__ = ("_kept",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._kept = b""
-
-    def feed(self, piece: bytes) -> None:
-        """Keeps a piece that arrived, up to the limit."""
-        self.received += len(piece)
-        if self.received <= MAX_SMALL_BODY_BYTES:
-            self._kept += piece
-
-    def content(self) -> bytes:
-        """All of the body.
-
-        Raises: HttpError (413) when it was longer than the limit.
-        """
-        if self.received > MAX_SMALL_BODY_BYTES:
-            raise HttpError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-        return self._kept
-
-
-@dataclass(slots=True)
-class Request:
-    """One request, complete when its handler is called; `argument` is the {n} of /json/{n}."""
-
-    method: bytes
-    argument: bytes
-    query: bytes
-    headers: list[tuple[bytes, bytes]]
-    body: Body
-    handler: Handler
-    keep_alive: bool = False
-
-    def header(self, name: bytes) -> bytes:
-        """The value of a header, empty when it was not sent; `name` in lower case."""
-        # Looked for on demand, because most requests are answered without a look at any header.
-        for key, value in self.headers:
-            if key.lower() == name:
-                return value
-        return b""
-
-
-@dataclass(slots=True)
-class Response:
-    """A complete answer; its length and connection headers are added when it is sent."""
-
-    body: bytes
-    content_type: bytes = TEXT
-    status: int = 200
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-
-
-@dataclass(slots=True)
-class Upgrade:
-    """The answer that turns a connection over to another protocol."""
-
-    successor: Callable[[Shared], asyncio.BufferedProtocol]
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-
-
-Handler = Callable[[Request], Response | Upgrade | Awaitable[Response]]
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Answers one method of one path; `body` says what becomes of the request's body."""
-
-    handler: Handler
-    body: Callable[[], Body] = Body
-
-
-# Path -> method -> route. A path that ends in a slash takes one more segment, the argument.
-Routes = Mapping[bytes, Mapping[bytes, Route]]
-
-
-class HttpError(Exception):
-    """Ends a request with this status."""
-
-    def __init__(self, status: HTTPStatus, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-        super().__init__(status.phrase)
-        self.status = status
-        self.headers = headers
-
-
-class Served(Protocol):
-    """An open connection, as the worker sees it when it stops."""
-
-    def drain(self) -> None:
-        """Ends the connection as soon as nothing is under way on it."""
-
-    def abort(self) -> None:
-        """Ends the connection now."""
-
-
-@dataclass(slots=True)
-class Shared:
-    """What the connections of one worker have in common."""
-
-    routes: Routes
-    connections: set[Served] = field(default_factory=set)
-    # One buffer serves every connection: the event loop reads into it and hands it over before
-    # it reads from the next one. So 512 uploads at once need no more memory than one.
-    buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(READ_BYTES)))
-    date: bytes = b""
-    date_second: int = 0
-
-    def http_date(self) -> bytes:
-        """The value of the Date header."""
-        return self.date_line().removeprefix(b"Date: ").rstrip()
-
-    def date_line(self) -> bytes:
-        """The Date header, formatted once in a second."""
-        second = int(time.time())
-        if second != self.date_second:
-            self.date_second = second
-            self.date = b"Date: " + formatdate(second, usegmt=True).encode() + b"\r\n"
-        return self.date
-
-
-STATUS_LINES = {
-    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
-}
-
-
-class Parser(Protocol):
-    """What is used of httptools.HttpRequestParser."""
-
-    def feed_data(self, data: memoryview) -> None:
-        """Parses; calls the methods named on_... meanwhile."""
-
-    def get_method(self) -> bytes:
-        """The method of the request being parsed."""
-
-    def get_http_version(self) -> str:
-        """`1.1` or `1.0`."""
-
-    def should_keep_alive(self) -> bool:
-        """Whether the request leaves the connection open."""
-
-    def should_upgrade(self) -> bool:
-        """Whether the request asks for another protocol."""
+def take_whole(head: Head, body: Body, data: bytes, position: int) -> int:
+    """Takes a body that has arrived with its head; the position behind it, or 0 if it has not."""
+    length = head.length
+    if head.upgrade:
+        return 0
+    if length == CHUNKED:
+        content, end = only_chunk(data, position)
+        if end:
+            body.feed(content)
+        return end
+    end = position + length
+    if end > len(data):
+        return 0
+    body.feed(data[position:end])
+    return end
 
 
 class Connection(asyncio.BufferedProtocol):
     """Reads requests, has them answered in their order, and keeps the connection open.
 
-    The methods named on_... are called by the parser while it is fed. A fault overrides one of
-    `keeps_open`, `dispatch` or `respond`.
+    A fault overrides one of `keeps_open`, `head_complete`, `dispatch` or `respond`.
     """
 
     __slots__ = (
         "_answering",
+        "_chunks",
         "_closing",
-        "_head_bytes",
-        "_headers",
+        "_head",
+        "_left",
         "_output",
         "_output_bytes",
-        "_parser",
+        "_pending",
         "_request",
         "_successor",
         "_tail",
-        "_target",
         "_transport",
         "_waiting",
         "_writable",
@@ -228,11 +80,11 @@ class Connection(asyncio.BufferedProtocol):
 
     def __init__(self, shared: Shared) -> None:
         self.shared = shared
-        self._parser: Parser = httptools.HttpRequestParser(self)
-        self._target = b""
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._head_bytes = 0  # Read since the last head or body was complete.
+        self._pending = b""  # The beginning of a head that has not arrived entirely.
+        self._head: Head  # Of the request that is being read, or was read last.
         self._request: Request | None = None  # The one whose body is being read.
+        self._left = 0  # Bytes of that body which have not arrived, if it has a length.
+        self._chunks: ChunkedDecoder | None = None
         # Complete requests behind one whose handler is still at work, or behind a client that
         # does not read its answers. Reading stops then, so they all come from one buffer.
         self._waiting: deque[Request] = deque()
@@ -245,7 +97,7 @@ class Connection(asyncio.BufferedProtocol):
         self._successor: Callable[[Shared], asyncio.BufferedProtocol] | None = None
         self._tail = b""
 
-    # ---------------------------------------------------------------- called by the event loop
+    # ---------------------------------------------------------------- called by the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is open."""
@@ -268,17 +120,16 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Answers what one read brought."""
-        self._head_bytes += nbytes
         try:
-            self._parser.feed_data(self.shared.buffer[:nbytes])
-        except httptools.HttpParserUpgrade as upgrade:
-            # Where there is nothing to upgrade to, the request was answered as if it had not
-            # asked, and the connection closes.
-            self._tail = bytes(self.shared.buffer[upgrade.args[0] : nbytes])
-        except httptools.HttpParserError:
-            self._reject(HTTPStatus.BAD_REQUEST)
-        if self._request is None and self._head_bytes > MAX_HEAD_BYTES:
-            self._reject(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            # The middle of an upload is counted where it lies.
+            if self._left > nbytes and type(self._request.body) is Body:  # type: ignore[union-attr]
+                self._left -= nbytes
+                self._request.body.received += nbytes  # type: ignore[union-attr]
+                return
+            data = bytes(self.shared.buffer[:nbytes])
+            self._read(data, 0 if self._request is None else self._read_body(data, 0))
+        except HttpError as error:
+            self._reject(error)
         self._flush()
 
     def pause_writing(self) -> None:
@@ -291,41 +142,106 @@ class Connection(asyncio.BufferedProtocol):
         self._writable = True
         self._proceed()
 
-    # ------------------------------------------------------------------- called by the parser
+    # -------------------------------------------------------------------------------- reading
 
-    def on_url(self, part: bytes) -> None:
-        """A part of the request target."""
-        # A target that arrives in two reads comes in two parts.
-        self._target += part
+    def _read(self, data: bytes, position: int) -> None:
+        """Takes one request after the other from what has arrived.
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """One header."""
-        if self._request is None:  # Otherwise it is a trailer of a chunked body: dropped.
-            self._headers.append((name, value))
+        Raises: HttpError for what is no request.
+        """
+        if self._pending:
+            data, self._pending = self._pending + data, b""
+        known = self.shared.heads.known
+        size = len(data)
+        while position < size and not self._closing:
+            end = data.find(b"\r\n\r\n", position) + 2
+            if end < 2:
+                self._keep(data[position:])
+                return
+            lines = data[position:end]
+            position = end + 2
+            head = known(lines) or self._parse(lines)
+            if head is None:
+                continue
+            self._head = head
+            # Of what has no body, one empty body will do for all; unless the route has its own.
+            body = NO_BODY if head.bare and head.body is Body else head.body()
+            request = Request(
+                head.method, head.argument, head.query, head.headers, body, head.handler
+            )
+            if head.bare or (end := take_whole(head, body, data, position)):
+                position = position if head.bare else end
+                self._complete(request)
+            else:
+                self._request = request
+                self.head_complete(request)
+                position = self._read_body(data, position)
 
-    def on_headers_complete(self) -> None:
-        """The head is complete: finds the route, so that the body goes where it wants it."""
-        path, _, query = self._target.partition(b"?")
-        method = self._parser.get_method()
-        route, argument = find_route(self.shared.routes, method, path)
-        self._request = request = Request(
-            method, argument, query, self._headers, route.body(), route.handler
-        )
-        self._target, self._headers, self._head_bytes = b"", [], 0
-        if request.header(b"expect").lower() == b"100-continue" and not self._closing:
+    def _parse(self, lines: bytes) -> Head | None:
+        """A head that was not seen before; None for empty lines before the next one.
+
+        Raises: HttpError (400, 431).
+        """
+        if len(lines) > MAX_HEAD_BYTES:
+            raise HttpError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        # RFC 9112, 2.2: "a server that is expecting to receive and parse a request-line SHOULD
+        # ignore at least one empty line (CRLF) received prior to the request-line."
+        lines = lines.removeprefix(b"\r\n")
+        return self.shared.heads.parse(lines) if lines else None
+
+    def _keep(self, beginning: bytes) -> None:
+        """Keeps the beginning of a head until the rest arrives.
+
+        Raises: HttpError (400, 431) when it cannot become one.
+        """
+        if len(beginning) > MAX_HEAD_BYTES:
+            raise HttpError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        line = beginning.removeprefix(b"\r\n")
+        if line and REQUEST_LINE.match(line) is None and BEGINNING.match(line) is None:
+            raise HttpError(HTTPStatus.BAD_REQUEST)
+        self._pending = beginning
+
+    def head_complete(self, request: Request) -> None:
+        """The head of a request whose body is still to come."""
+        if self._head.expects_continue and not self._closing:
             # curl waits up to a second for this before it sends a large body.
             self._output.append(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._left = self._head.length
+        if self._left == CHUNKED:
+            self._left = 0
+            self._chunks = ChunkedDecoder(request.body.feed)
 
-    def on_body(self, piece: bytes) -> None:
-        """A piece of the body."""
-        if self._request is not None:
-            self._request.body.feed(piece)
+    def _read_body(self, data: bytes, position: int) -> int:
+        """Takes what belongs to the request that is being read; the position behind it.
 
-    def on_message_complete(self) -> None:
+        Raises: HttpError (400).
+        """
+        request = self._request
+        assert request is not None
+        if self._chunks is not None:
+            position = self._chunks.decode(data, position)
+            if not self._chunks.done:
+                return position
+            self._chunks = None
+        elif self._left:
+            piece = data[position : position + self._left]
+            if piece:
+                request.body.feed(piece)
+                position += len(piece)
+                self._left -= len(piece)
+            if self._left:
+                return position
+        self._request = None
+        if self._head.upgrade:
+            # What follows is not HTTP/1.1 any more. Where there is nothing to upgrade to, the
+            # request is answered as if it had not asked, and the connection closes.
+            self._tail, position = data[position:], len(data)
+        self._complete(request)
+        return position
+
+    def _complete(self, request: Request) -> None:
         """The request is complete: has it answered, or wait its turn."""
-        request, self._request = self._request, None
-        self._head_bytes = 0
-        if request is None or self._closing:
+        if self._closing:
             return
         request.keep_alive = self.keeps_open()
         if self._answering is None and self._writable and not self._waiting:
@@ -337,12 +253,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def keeps_open(self) -> bool:
         """Whether the connection serves another request after this one."""
-        parser = self._parser
-        return (
-            parser.should_keep_alive()
-            and parser.get_http_version() == "1.1"
-            and not parser.should_upgrade()
-        )
+        return self._head.keeps_open
 
     def dispatch(self, request: Request) -> None:
         """Has the request answered: at once, or in a task when its handler has to wait."""
@@ -370,12 +281,17 @@ class Connection(asyncio.BufferedProtocol):
     def respond(self, request: Request, response: Response) -> None:
         """Puts a response behind those that wait to be written."""
         body = response.body
-        head = b"%bServer: reference\r\n%bContent-Type: %b\r\nContent-Length: %d\r\n" % (
-            STATUS_LINES[response.status],
-            self.shared.date_line(),
-            response.content_type,
-            len(body),
-        )
+        head = self.shared.response_head(response.status, response.content_type)
+        if request.keep_alive and not response.headers and request.method != b"HEAD":
+            self._output.append(b"%b%d\r\n\r\n%b" % (head, len(body), body))
+        else:
+            self._respond_in_full(request, response, head)
+        self._output_bytes += len(body)
+        if self._output_bytes > WRITE_BYTES:
+            self._flush()
+
+    def _respond_in_full(self, request: Request, response: Response, head: bytes) -> None:
+        head = b"%b%d\r\n" % (head, len(response.body))
         for name, value in response.headers:
             head += b"%b: %b\r\n" % (name, value)
         if not request.keep_alive:
@@ -383,16 +299,11 @@ class Connection(asyncio.BufferedProtocol):
             self._closing = True
         self._output.append(head + b"\r\n")
         if request.method != b"HEAD":
-            self._output.append(body)
-        self._output_bytes += len(body)
-        if self._output_bytes > WRITE_BYTES:
-            self._flush()
+            self._output.append(response.body)
 
     def _agree(self, request: Request, upgrade: Upgrade) -> None:
         """Announces the other protocol, to which the connection goes with the next flush."""
-        # RFC 9110, 7.8: "A server MUST ignore an Upgrade header field that is received in an
-        # HTTP/1.0 request." The request was the last that the parser has seen.
-        if not self._parser.should_upgrade() or self._parser.get_http_version() != "1.1":
+        if not self._head.upgrade:  # The request was the last that was read.
             self.respond(request, error_response(HttpError(HTTPStatus.UPGRADE_REQUIRED)))
             return
         head = STATUS_LINES[HTTPStatus.SWITCHING_PROTOCOLS] + b"Connection: Upgrade\r\n"
@@ -402,11 +313,11 @@ class Connection(asyncio.BufferedProtocol):
         self._successor = upgrade.successor
         self._closing = True
 
-    def _reject(self, status: HTTPStatus) -> None:
+    def _reject(self, error: HttpError) -> None:
         """Answers what could not be parsed; the connection is of no use afterwards."""
         if not self._closing and not self._waiting and self._answering is None:
-            request = Request(b"", b"", b"", [], Body(), not_found, keep_alive=False)
-            self.respond(request, error_response(HttpError(status)))
+            request = Request(b"", b"", b"", (), Body(), not_found, keep_alive=False)
+            self.respond(request, error_response(error))
         self._closing = True
 
     def _proceed(self) -> None:
@@ -419,9 +330,10 @@ class Connection(asyncio.BufferedProtocol):
 
     def _flush(self) -> None:
         """One system call for all the answers to what one read brought."""
-        if self._output:
-            data = b"".join(self._output)
-            self._output.clear()
+        output = self._output
+        if output:
+            data = output[0] if len(output) == 1 else b"".join(output)
+            output.clear()
             self._output_bytes = 0
             self._transport.write(data)
         if self._closing and self._answering is None:
@@ -454,45 +366,3 @@ class Connection(asyncio.BufferedProtocol):
     def abort(self) -> None:
         """Ends the connection now."""
         self._transport.abort()
-
-
-def find_route(routes: Routes, method: bytes, path: bytes) -> tuple[Route, bytes]:
-    """The route for a path and its argument; one that answers 404 or 405 when there is none."""
-    methods = None if path.endswith(b"/") else routes.get(path)
-    argument = b""
-    if methods is None:
-        cut = path.rfind(b"/") + 1
-        methods, argument = routes.get(path[:cut]), path[cut:]
-        if methods is None or not argument:
-            return NOT_FOUND, b""
-    # RFC 9110, 9.3.2: HEAD is GET without the content.
-    route = methods.get(b"GET" if method == b"HEAD" else method)
-    if route is None:
-        return Route(not_allowed(methods)), b""
-    return route, argument
-
-
-def not_found(request: Request) -> Response:
-    """Answers a path that is not served."""
-    raise HttpError(HTTPStatus.NOT_FOUND)
-
-
-def not_allowed(methods: Mapping[bytes, Route]) -> Handler:
-    """A handler that says which methods a path has."""
-
-    def handler(request: Request) -> Response:
-        allow = b", ".join(sorted(methods))
-        raise HttpError(HTTPStatus.METHOD_NOT_ALLOWED, ((b"Allow", allow),))
-
-    return handler
-
-
-NOT_FOUND = Route(not_found)
-
-
-def error_response(error: Exception) -> Response:
-    """The answer to a request whose handler raised; 500 for what is not an HttpError."""
-    if not isinstance(error, HttpError):
-        log.error("a handler failed", exc_info=error)
-        error = HttpError(HTTPStatus.INTERNAL_SERVER_ERROR)
-    return Response(str(error).encode(), status=error.status, headers=error.headers)

@@ -58,14 +58,9 @@ from reference_server.http2_frames import (
     unpadded,
 )
 from reference_server.http2_streams import Header, Malformed, Stream, make_request
-from reference_server.http11 import (
-    MAX_HEAD_BYTES,
-    WRITE_BYTES,
-    HttpError,
-    Response,
-    Shared,
-    error_response,
-)
+from reference_server.http11 import MAX_HEAD_BYTES, WRITE_BYTES
+from reference_server.messages import HttpError, Response, error_response
+from reference_server.shared import Shared
 
 MAX_STREAMS = 128
 # What a client may send ahead. Bodies are counted and dropped as they arrive, so this is no memory.

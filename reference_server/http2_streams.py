@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reference_server.http2_frames import CONNECTION_HEADERS
-from reference_server.http11 import Request, Routes, find_route
+from reference_server.messages import Request, Routes, find_route
 
 Header = tuple[bytes, bytes]
 

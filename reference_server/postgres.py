@@ -12,7 +12,7 @@ from typing import Any
 
 from reference_server.database import COLUMNS, ROWS, Row, row_of
 from reference_server.dataset import make_items
-from reference_server.http11 import HttpError
+from reference_server.messages import HttpError
 
 log = logging.getLogger(__name__)
 

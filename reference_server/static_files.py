@@ -11,8 +11,8 @@ from http import HTTPStatus
 from pathlib import Path
 
 from reference_server.compression import BROTLI, GZIP, IDENTITY, VARY, choose_coding, compress
-from reference_server.http11 import HttpError, Request, Response
 from reference_server.made_once import cache_directory, made_once
+from reference_server.messages import HttpError, Request, Response
 
 SEED = 20
 SIZES = {

@@ -13,7 +13,8 @@ import hashlib
 from http import HTTPStatus
 from typing import cast
 
-from reference_server.http11 import HttpError, Request, Shared, Upgrade
+from reference_server.messages import HttpError, Request, Upgrade
+from reference_server.shared import Shared
 
 # RFC 6455, 1.3: this is appended to the key of the client, and the hash is the answer.
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"

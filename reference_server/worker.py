@@ -19,7 +19,8 @@ import uvloop
 
 from reference_server.entry import Entry
 from reference_server.http2 import Http2Connection
-from reference_server.http11 import Shared
+from reference_server.shared import Shared
+from reference_server.transport import PlainTransport, Poller
 
 log = logging.getLogger(__name__)
 
@@ -58,9 +59,13 @@ async def _serve(entry: Entry, listeners: Sequence[Listener]) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
     shared = Shared(entry.routes)
     async with entry.resources(entry.workers):
+        poller = Poller(loop)
         acceptors = [
             Acceptor(
-                loop, each, partial(Http2Connection if each.http2 else entry.connection, shared)
+                loop,
+                poller,
+                each,
+                partial(Http2Connection if each.http2 else entry.connection, shared),
             )
             for each in listeners
         ]
@@ -68,6 +73,7 @@ async def _serve(entry: Entry, listeners: Sequence[Listener]) -> None:
         for acceptor in acceptors:
             acceptor.close()
         await _drain(shared)
+        poller.close()
 
 
 class Acceptor:
@@ -81,18 +87,22 @@ class Acceptor:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        poller: Poller,
         listener: Listener,
-        factory: Callable[[], asyncio.BaseProtocol],
+        factory: Callable[[], asyncio.BufferedProtocol],
     ) -> None:
         self._loop = loop
+        self._poller = poller
         self._socket = listener.socket
         self._tls = listener.tls
         self._factory = factory
         # A task that nothing refers to may be collected before it is done.
         self._starting: set[asyncio.Task[Any]] = set()
-        loop.add_reader(self._socket, self._accept)
+        # Accepted sockets inherit it (tcp(7) does not say so; Linux does).
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        poller.add(self._socket.fileno(), self._accept)
 
-    def _accept(self) -> None:
+    def _accept(self, event: int) -> None:
         for _ in range(ACCEPTS_PER_TURN):
             try:
                 sock, _ = self._socket.accept()
@@ -103,12 +113,18 @@ class Acceptor:
                     raise
                 # Out of descriptors: the queue keeps the client until a connection is closed.
                 return
-            sock.setblocking(False)
-            task = self._loop.create_task(
-                self._loop.connect_accepted_socket(self._factory, sock, ssl=self._tls)
-            )
-            self._starting.add(task)
-            task.add_done_callback(self._started)
+            if self._tls is None:
+                PlainTransport(self._poller, sock, self._factory())
+            else:
+                self._start_tls(sock)
+
+    def _start_tls(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        task = self._loop.create_task(
+            self._loop.connect_accepted_socket(self._factory, sock, ssl=self._tls)
+        )
+        self._starting.add(task)
+        task.add_done_callback(self._started)
 
     def _started(self, task: asyncio.Task[Any]) -> None:
         self._starting.discard(task)
@@ -118,7 +134,7 @@ class Acceptor:
 
     def close(self) -> None:
         """No more connections."""
-        self._loop.remove_reader(self._socket)
+        self._poller.remove(self._socket.fileno())
         self._socket.close()
 
 

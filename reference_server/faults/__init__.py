@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 from reference_server.entry import Entry
-from reference_server.http11 import Route
+from reference_server.messages import Route
 
 
 class FaultModule(Protocol):

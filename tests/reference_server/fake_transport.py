@@ -6,7 +6,9 @@ import asyncio
 import re
 
 from reference_server.endpoints import ROUTES
-from reference_server.http11 import Connection, Routes, Shared
+from reference_server.http11 import Connection
+from reference_server.messages import Routes
+from reference_server.shared import Shared
 
 
 class FakeTransport(asyncio.Transport):

@@ -17,7 +17,7 @@ from reference_server.compression import (
     compress,
     compressed_response,
 )
-from reference_server.http11 import JSON, Body, Request, not_found
+from reference_server.messages import JSON, Body, Request, not_found
 from reference_server.static_files import SMALLEST_FIRST
 
 

@@ -14,7 +14,7 @@ import pytest
 from reference_server import endpoints
 from reference_server.database import connect, items_document, make_database, row_of, select_items
 from reference_server.dataset import make_items
-from reference_server.http11 import Body, HttpError, Request, Response
+from reference_server.messages import Body, HttpError, Request, Response
 
 ROWS = 2_000
 

@@ -12,7 +12,7 @@ import pytest
 from reference_server import endpoints
 from reference_server.dataset import make_items, with_whole_prices
 from reference_server.endpoints import MAX_MULTIPLIER
-from reference_server.http11 import (
+from reference_server.messages import (
     MAX_SMALL_BODY_BYTES,
     Body,
     HttpError,

@@ -11,7 +11,7 @@ from reference_server import faults
 from reference_server.entry import Entry, healthy_entry
 from reference_server.faults import fault_names, load_fault, replace_route
 from reference_server.faults.buffered_body import BufferedBody
-from reference_server.http11 import Body, Request, Response, Route
+from reference_server.messages import Body, Request, Response, Route
 
 HEALTHY = healthy_entry(workers=2)
 

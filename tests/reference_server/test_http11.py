@@ -8,13 +8,8 @@ from collections.abc import Awaitable
 import pytest
 
 from reference_server.endpoints import ROUTES
-from reference_server.http11 import (
-    MAX_HEAD_BYTES,
-    WRITE_BYTES,
-    Request,
-    Response,
-    Route,
-)
+from reference_server.http11 import MAX_HEAD_BYTES, WRITE_BYTES
+from reference_server.messages import Request, Response, Route
 from tests.reference_server.fake_transport import bodies, connect, receive
 
 GET = b"GET /baseline11?a=13&b=42 HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -75,7 +70,7 @@ def test_last_response_says_that_it_is_the_last(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"\x16\x03\x01 nothing of the kind\r\n\r\n", b"FOO / HTTP/1.1\r\n"]
+    "data", [b"\x16\x03\x01 nothing of the kind\r\n\r\n", b"foo / HTTP/1.1\r\n"]
 )
 def test_nonsense_is_answered_400_and_closed(data: bytes) -> None:
     connection, transport = connect()

@@ -14,7 +14,8 @@ import pytest
 from reference_server.endpoints import ROUTES
 from reference_server.http2 import MAX_STREAMS, MAX_UNSENT, WINDOW, Http2Connection
 from reference_server.http2_frames import header_block, prefixed
-from reference_server.http11 import Request, Response, Route, Routes, Shared
+from reference_server.messages import Request, Response, Route, Routes
+from reference_server.shared import Shared
 from tests.reference_server.fake_transport import FakeTransport, receive
 from tests.reference_server.http2_client import (
     ACK,

@@ -14,8 +14,8 @@ import pytest
 
 from reference_server import static_files
 from reference_server.endpoints import ROUTES
-from reference_server.http11 import Body, HttpError, Request, Response, find_route
 from reference_server.made_once import made_once
+from reference_server.messages import Body, HttpError, Request, Response, find_route
 from reference_server.static_files import SIZES, find_files, make_files, read_file, static
 
 

@@ -10,7 +10,7 @@ from http import HTTPStatus
 import pytest
 
 from reference_server.endpoints import ROUTES
-from reference_server.http11 import Request, Response, Route
+from reference_server.messages import Request, Response, Route
 from reference_server.websocket import (
     MAX_MESSAGE_BYTES,
     Echo,

@@ -1,0 +1,51 @@
+"""What the connections of one worker have in common."""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+
+from reference_server.messages import STATUS_LINES, Routes, Served
+from reference_server.request_head import Heads
+
+# One read takes at most this much: large enough that an upload is not slowed down by system calls.
+READ_BYTES = 128 * 1024
+
+
+class Shared:
+    """What the connections of one worker have in common."""
+
+    def __init__(self, routes: Routes) -> None:
+        self.routes = routes
+        self.heads = Heads(routes)
+        self.connections: set[Served] = set()
+        # One buffer serves every connection: the event loop reads into it and hands it over before
+        # it reads from the next one. So 512 uploads at once need no more memory than one.
+        self.buffer = memoryview(bytearray(READ_BYTES))
+        self._date = b""
+        self._second_ends = 0.0
+        self._response_heads: dict[tuple[int, bytes], bytes] = {}
+
+    def http_date(self) -> bytes:
+        """The value of the Date header, formatted once in a second."""
+        now = time.time()
+        if now >= self._second_ends:
+            second = int(now)
+            self._date = formatdate(second, usegmt=True).encode()
+            self._second_ends = second + 1.0
+            self._response_heads.clear()
+        return self._date
+
+    def response_head(self, status: int, content_type: bytes) -> bytes:
+        """The head of a response up to its length, which is the same for a second."""
+        if time.time() >= self._second_ends:
+            self.http_date()
+        head = self._response_heads.get((status, content_type))
+        if head is None:
+            head = b"%bServer: reference\r\nDate: %b\r\nContent-Type: %b\r\nContent-Length: " % (
+                STATUS_LINES[status],
+                self._date,
+                content_type,
+            )
+            self._response_heads[status, content_type] = head
+        return head

@@ -71,10 +71,19 @@ def masked_text(message: bytes) -> bytes:
     return masked(_TEXT, message)
 
 
-def masked(opcode: int, message: bytes) -> bytes:
+def masked_fragments(parts: Sequence[bytes]) -> list[bytes]:
+    """The frames that a client sends for a text message in parts. Source: RFC 6455, 5.4."""
+    last = len(parts) - 1
+    return [
+        masked(_CONTINUATION if number else _TEXT, part, final=number == last)
+        for number, part in enumerate(parts)
+    ]
+
+
+def masked(opcode: int, message: bytes, *, final: bool = True) -> bytes:
     """A client's frame. Source: RFC 6455, 5.3: byte i is combined with byte i mod 4 of the key."""
     coded = bytes(byte ^ MASK[index % 4] for index, byte in enumerate(message))
-    return bytes([0x80 | opcode]) + _length(len(message), 0x80) + MASK + coded
+    return bytes([0x80 * final | opcode]) + _length(len(message), 0x80) + MASK + coded
 
 
 def _length(count: int, flag: int) -> bytes:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +11,7 @@ from diagnose.load.probe import ANY_ANSWER_S, FRAGMENT_S, FRAGMENTED, probes
 from diagnose.load.websocket import ACCEPT, text_frame
 from diagnose.model.run import ProbeCheck
 from diagnose.model.scenario import Answer, Expectation, Protocol, RequestTemplate, Scenario
+from tests.load.lines import Answers, FakeLine, pass_time
 from tests.load.rig import CLOSING, GET, OK, UPLOAD, response, wire
 
 ANY = RequestTemplate("any", "RAW", "/", raw=b"\x00\x01", expect=Expectation(answer=Answer.ANY))
@@ -21,61 +20,11 @@ VALUES = RequestTemplate("values", "GET", "/?a={RAND:10:99}", expect=Expectation
 ECHO = RequestTemplate("echo", "GET", "/ws", body="hello")
 AGREED = b"HTTP/1.1 101 X\r\nSec-WebSocket-Accept: " + ACCEPT.encode() + b"\r\n\r\n"
 
-Answers = Callable[[bytes], list[bytes | None]]
-
-
-class FakeLine:
-    """A line to a server that answers by what it has read; None ends the line.
-
-    The server is asked whenever something was sent; an answer is given once.
-    """
-
-    server: Answers
-    lines: list[FakeLine]
-    clock: list[float]
-
-    def __init__(self, scenario: Scenario, address: str, port: int, timeout_s: float) -> None:
-        self.sent: list[bytes] = []
-        self.at: list[float] = []
-        self.waiting: list[bytes | None] = []
-        self.given = 0
-        self.closed = False
-        FakeLine.lines.append(self)
-
-    def __enter__(self) -> FakeLine:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.closed = True
-
-    def wait(self, seconds: float, *, writing: bool) -> tuple[bool, bool]:
-        """Time passes when there is nothing to do."""
-        if not self.waiting and not writing:
-            FakeLine.clock[0] += max(seconds, 0.001)
-        return bool(self.waiting), writing
-
-    def send(self, data: bytes | memoryview) -> int:
-        self.sent.append(bytes(data))
-        self.at.append(FakeLine.clock[0])
-        answers = FakeLine.server(b"".join(self.sent))
-        self.waiting += answers[self.given :]
-        self.given = max(self.given, len(answers))
-        return len(data)
-
-    def receive(self) -> bytes | None:
-        answer = self.waiting.pop(0)
-        if answer is None:
-            self.waiting.append(None)
-            return b""
-        return answer
-
 
 @pytest.fixture(autouse=True)
 def _fake_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakeLine, "lines", [], raising=False)
-    monkeypatch.setattr(FakeLine, "clock", [100.0], raising=False)
-    monkeypatch.setattr(probe, "_Line", FakeLine)
-    monkeypatch.setattr(probe, "time", SimpleNamespace(monotonic=lambda: FakeLine.clock[0]))
+    pass_time(monkeypatch)
+    monkeypatch.setattr(probe, "Line", FakeLine)
 
 
 def check(
@@ -252,7 +201,7 @@ def test_no_connection_ends_the_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> FakeLine:
         raise ConnectionRefusedError(111, "Connection refused")
 
-    monkeypatch.setattr(probe, "_Line", refuse)
+    monkeypatch.setattr(probe, "Line", refuse)
     found = check(monkeypatch, always(OK), GET, POST)
     assert outcomes(found) == [("get", "plain", "error")]
     assert "cannot connect: " in found[0].detail

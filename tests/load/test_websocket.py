@@ -20,6 +20,7 @@ from diagnose.load.websocket import (
     handshake_problem,
     handshake_request,
     masked,
+    masked_fragments,
     masked_text,
     text_frame,
 )
@@ -319,3 +320,13 @@ def test_a_binary_message_is_told_from_a_text() -> None:
     # The kind is that of the first frame.
     parts = FrameParser()
     assert parts.feed(b"\x02\x01a" + b"\x80\x01b")[0].head.content_type == websocket.BINARY
+
+
+def test_fragments_of_a_client_are_one_message_to_a_server() -> None:
+    first, second, third = masked_fragments([b"ab", b"", b"c"])
+    assert [each[0] for each in (first, second, third)] == [
+        TEXT,
+        CONTINUATION,
+        FINAL | CONTINUATION,
+    ]
+    assert masked_fragments([b"abc"]) == [masked_text(b"abc")]

@@ -13,7 +13,6 @@ import re
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -23,28 +22,19 @@ import diagnose
 from diagnose.child import Child
 from diagnose.errors import DiagnoseError, Interrupted, ServerFailed, UsageError, WorkerFailed
 from diagnose.load.probe import probes
-from diagnose.load.requests import prepare
 from diagnose.model.load import LoadResult
 from diagnose.model.profile import ProfileNote
 from diagnose.model.run import SCHEMA, Launch, Manifest, MemoryGuard, ServerEnd
-from diagnose.model.scenario import (
-    INLINE_BODY,
-    Answer,
-    Protocol,
-    RequestTemplate,
-    Scenario,
-    Sending,
-)
-from diagnose.plain import exit_words
 from diagnose.process_tree import descendants
 from diagnose.recorder import profiling
 from diagnose.recorder.journal import Journal
 from diagnose.recorder.loading import Loads, chosen_driver, most_workers
 from diagnose.recorder.loop import Ended, Loop
 from diagnose.recorder.options import Live, Observer, RunOptions
+from diagnose.recorder.readying import wait_ready
 from diagnose.sampling.sampler import SamplerPlan, SamplerStatus
 from diagnose.server import host as host_room
-from diagnose.server import ports, readiness, runtime
+from diagnose.server import ports, runtime
 from diagnose.server.launch import (
     AttachedServer,
     LaunchedServer,
@@ -54,7 +44,6 @@ from diagnose.server.launch import (
     log_tail,
 )
 from diagnose.store.writer import RunWriter
-from diagnose.values import example
 
 IDLE_S = 1.0
 COOLDOWN_S = 2.0
@@ -235,7 +224,16 @@ class _Recording:
         warden = self.server.watch()
         if warden is not None:
             self.loop.listen(warden, self.server.heard, lambda: None)
-        self._wait_ready(began)
+        after = wait_ready(
+            self.loop,
+            self.server,
+            self.scenario,
+            self.manifest.launch,
+            self.journal.writer.log_path,
+            began,
+            self.options.ready_timeout_s,
+        )
+        self.journal.update(launch=replace(self.manifest.launch, ready_after_s=after))
 
     def _start_sampler(self) -> None:
         assert self.server is not None
@@ -257,77 +255,6 @@ class _Recording:
     def _sampler_ended(self) -> None:
         if self.sampler is not None:
             self.journal.note(f"the sampler ended early: {self.sampler.last_words()}")
-
-    def _wait_ready(self, began: float) -> None:
-        launch = self.manifest.launch
-        template = _readiness_template(self.scenario)
-        shown = f"[{launch.host}]" if ":" in launch.host else launch.host
-        request = example(prepare(template, f"{shown}:{launch.port}").head)
-        ready = (
-            partial(readiness.knock_h2, launch.host, launch.port, self.scenario.tls)
-            if self.scenario.protocol is Protocol.H2
-            else partial(readiness.knock, launch.host, launch.port, request, self.scenario.tls)
-        )
-        deadline = began + self.options.ready_timeout_s
-        seen = readiness.Seen(False, "nothing yet")
-        pause = 0.02
-        patience = 1.0
-        while (left := deadline - time.monotonic()) > 0:
-            self.loop.pump(time.monotonic() + pause)
-            pause = min(0.2, pause * 1.5)
-            assert self.server is not None
-            if self.server.ended:
-                raise ServerFailed(self._death_notice())
-            with self.loop.interruptible():
-                seen = ready(min(patience, left))
-            # A handler may be slow and honest: wait longer for it each time.
-            patience = patience * 2 if seen.silent else patience
-            if seen.ready:
-                after = time.monotonic() - began
-                self.journal.update(launch=replace(self.manifest.launch, ready_after_s=after))
-                return
-        raise ServerFailed(self._never_ready(template, seen))
-
-    def _death_notice(self) -> str:
-        status = self.server.status if self.server else None
-        if status is None:
-            return "the process to attach to is gone"
-        return (
-            f"the server ended {exit_words(status)} before it was ready "
-            f"({' '.join(self.manifest.launch.command)})"
-            + self._quoted_log()
-            + "\nRun the command by hand to see whether it starts; it gets PORT in its environment."
-        )
-
-    def _never_ready(self, template: RequestTemplate, seen: readiness.Seen) -> str:
-        launch = self.manifest.launch
-        assert self.server is not None
-        others = [
-            (address, port)
-            for address, port in ports.listeners(self.server.sample_root, self.server.include_root)
-            if port != launch.port or address not in ("0.0.0.0", "::", launch.host)
-        ]
-        hint = "raise --ready-timeout if it only needs longer"
-        if launch.attached:
-            hint = "is this its address, and does it answer there? (`curl -v`)"
-        elif others:
-            hint = f"it listens on {', '.join(f'{address}:{port}' for address, port in others)}: "
-            if all(port == launch.port for _, port in others):
-                hint += f"pass --host {others[0][0]}"
-            else:
-                hint += f"pass --port {others[0][1]}, or let the command take $PORT"
-        return (
-            f"the server was not ready after {self.options.ready_timeout_s:.0f} s: "
-            f"{template.method} {template.target} on {launch.host}:{launch.port}: {seen.said}; "
-            + hint
-            + ("" if launch.attached else self._quoted_log())
-        )
-
-    def _quoted_log(self) -> str:
-        lines = log_tail(self.journal.writer.log_path)
-        if not lines:
-            return "\nIt wrote no output."
-        return "\nIts last lines:\n" + "\n".join(f"  | {line}" for line in lines)
 
     def _detect_runtimes(self) -> None:
         assert self.server is not None
@@ -498,19 +425,6 @@ def _program_name(command: tuple[str, ...]) -> str:
     """What a reader calls the server: the first word that is not `env` or a setting."""
     words = [word for word in command if word not in WRAPPERS and not SETTING.match(word)]
     return Path(words[0]).name if words else ""
-
-
-def _readiness_template(scenario: Scenario) -> RequestTemplate:
-    """A request that a server answers when it is ready: small, whole, and expected."""
-    for template in scenario.templates:
-        if template.expect.answer is Answer.ANY or template.sending is not Sending.WHOLE:
-            continue
-        if scenario.protocol is Protocol.WS:
-            return RequestTemplate("ready", "GET", template.target)
-        if template.payload_length > INLINE_BODY:
-            return RequestTemplate("ready", template.method, template.target, body="diagnose")
-        return template
-    return RequestTemplate("ready", "GET", "/")
 
 
 def _utf8(word: str) -> str:

@@ -14,8 +14,9 @@ from diagnose.cli.console import results_to
 from diagnose.cli.options import check_names, chosen_scenario
 from diagnose.errors import UsageError
 from diagnose.load.connection import SharedBody
+from diagnose.load.expected import in_words
 from diagnose.load.requests import prepare_for
-from diagnose.model.scenario import Answer, Protocol, RequestTemplate, Scenario, Sending
+from diagnose.model.scenario import Protocol, RequestTemplate, Scenario, Sending
 from diagnose.scenario.catalog import shipped
 from diagnose.units import format_bytes
 
@@ -116,7 +117,7 @@ def _shown(scenario: Scenario, template: RequestTemplate, count: int) -> Text:
     if scenario.protocol is Protocol.H2:
         text.append(f"  :method {template.method}, :path {template.target}\n", style="default")
         text.append("  HTTP/2: the driver writes the rest\n", style="dim")
-        return text.append(f"  expects {_expected(template)}", style="dim")
+        return text.append(f"  expects {in_words(template.expect)}", style="dim")
     for line in (request.opening or request.head)[:SHOWN].split(b"\r\n"):
         text.append(f"  {_printable(line)}\n", style="default")
     if request.opening:
@@ -128,31 +129,4 @@ def _shown(scenario: Scenario, template: RequestTemplate, count: int) -> Text:
         text.append(f"  ({format_bytes(template.payload_length)} of body)\n", style="dim")
     if template.sending is not Sending.WHOLE:
         text.append(f"  (only the {template.sending.value} is sent)\n", style="dim")
-    return text.append(f"  expects {_expected(template)}", style="dim")
-
-
-def _expected(template: RequestTemplate) -> str:
-    expect = template.expect
-    if expect.answer is Answer.ANY:
-        return "any answer, or none"
-    wanted = [f"status {list(expect.status) or '2xx'}"]
-    if expect.content_type:
-        wanted.append(f"Content-Type {expect.content_type}")
-    if expect.body is not None:
-        wanted.append(f"body {expect.body!r}")
-    if expect.sum:
-        wanted.append("the sum of the integers in query and body")
-    if expect.items is not None or expect.min_items is not None:
-        count = expect.items if expect.items is not None else f"at least {expect.min_items}"
-        wanted.append(f"{count} items with total = price * quantity * {expect.multiplier}")
-    if expect.rows is not None:
-        wanted.append(f"at most {expect.rows} database rows")
-    if expect.price is not None:
-        wanted.append(f"prices {expect.price[0]:g} to {expect.price[1]:g}")
-    if expect.encoding is not None:
-        wanted.append(f"Content-Encoding {' or '.join(expect.encoding) or 'none'}")
-    if expect.max_wire_bytes is not None:
-        wanted.append(f"at most {expect.max_wire_bytes} bytes on the wire")
-    if expect.same:
-        wanted.append("the same body each time")
-    return ", ".join(wanted)
+    return text.append(f"  expects {in_words(template.expect)}", style="dim")

@@ -219,6 +219,14 @@ def _decoded(response: Response) -> bytes:
     raise _Wrong(f"Content-Encoding {coding!r} cannot be decoded")
 
 
+def decoded(response: Response) -> bytes | None:
+    """The body without its content coding, None when it cannot be decoded."""
+    try:
+        return _decoded(response)
+    except _Wrong:
+        return None
+
+
 def _inflated(body: bytes, window_bits: int) -> bytes:
     # RFC 1952, 2.2: a gzip file is a series of members, one after the other.
     decoded = b""

@@ -8,7 +8,7 @@ import typer
 from rich.logging import RichHandler
 
 import diagnose
-from diagnose.cli import attach, demo, doctor, findings, reference, report, run, scenarios
+from diagnose.cli import attach, demo, doctor, findings, probe, reference, report, run, scenarios
 from diagnose.cli.console import errors_to
 
 app = typer.Typer(
@@ -48,6 +48,7 @@ def options(
 
 app.command("run")(run.run)
 app.command("attach")(attach.attach)
+app.command("probe")(probe.probe)
 app.command("report")(report.report)
 app.command("scenarios")(scenarios.scenarios)
 app.command("findings")(findings.findings)

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import msgspec
@@ -18,7 +19,7 @@ from diagnose.server.warden import ServerPlan, WardenSays
 
 GRACE_S = 3.0
 LOG_LINES = 20
-_PORT = re.compile(r"(?<!\$)\$(?:PORT\b|\{PORT\})")
+_PORT = re.compile(r"(?<!\$)\$(?:((?:[A-Z0-9]+_)?PORT)\b|\{((?:[A-Z0-9]+_)?PORT)\})")
 
 
 class Server(Protocol):
@@ -46,9 +47,23 @@ class Server(Protocol):
         """End it if it was started here. May be called twice."""
 
 
-def expand(command: Sequence[str], port: int) -> list[str]:
-    """The command with `$PORT` and `${PORT}` replaced; other dollar signs are left alone."""
-    return [_PORT.sub(str(port), word) for word in command]
+def expand(
+    command: Sequence[str], port: int, others: Mapping[str, int] = MappingProxyType({})
+) -> list[str]:
+    """The command with `$PORT` and `${PORT}` replaced; other dollar signs are left alone.
+
+    others: more ports by name, like TLS_PORT.
+    """
+    known = {"PORT": port, **others}
+    return [
+        _PORT.sub(lambda match: str(known.get(match[1] or match[2], match[0])), word)
+        for word in command
+    ]
+
+
+def names_port(command: Sequence[str], name: str) -> bool:
+    """`$NAME` or `${NAME}` stands in the command."""
+    return expand(command, 0, {name: 0}) != expand(command, 0)
 
 
 def check_command(command: Sequence[str]) -> None:

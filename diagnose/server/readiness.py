@@ -87,6 +87,15 @@ def knock_h2(host: str, port: int, tls: bool, timeout_s: float) -> Seen:
     return Seen(False, f"the answer is not HTTP/2: {data[:60]!r}")
 
 
+def listens(host: str, port: int, timeout_s: float) -> bool:
+    """Whether a connection is accepted there."""
+    try:
+        socket.create_connection((host, port), timeout_s).close()
+    except OSError:
+        return False
+    return True
+
+
 def _connected(
     host: str, port: int, context: ssl.SSLContext | None, timeout_s: float
 ) -> socket.socket:

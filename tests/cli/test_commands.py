@@ -43,7 +43,10 @@ from tests.builders import (
 from tests.reports.screens import ESCAPES, MARKUP
 from tests.store.stored import store
 
-COMMANDS = (*("run", "attach", "report", "scenarios", "findings", "doctor", "reference", "demo"),)
+COMMANDS = (
+    *("run", "attach", "probe", "report", "scenarios"),
+    *("findings", "doctor", "reference", "demo"),
+)
 runner = CliRunner()
 
 

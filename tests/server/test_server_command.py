@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from diagnose.errors import UsageError
-from diagnose.server.launch import LOG_LINES, check_command, expand, log_tail
+from diagnose.server.launch import LOG_LINES, check_command, expand, log_tail, names_port
 
 # -- expand -------------------------------------------------------------------------------------
 
@@ -39,6 +39,27 @@ WORDS = {
 def test_expand(word: str, expanded: str) -> None:
     """`$$` is the shell's PID in `sh -c '...'`, and not ours to replace."""
     assert expand([word], 8080) == [expanded]
+
+
+@pytest.mark.parametrize(
+    ("word", "expanded"),
+    [
+        ("$TLS_PORT", "8443"),
+        ("${TLS_PORT}", "8443"),
+        ("--port=$PORT,$TLS_PORT", "--port=80,8443"),
+        ("$H2_PORT", "$H2_PORT"),
+        ("$$TLS_PORT", "$$TLS_PORT"),
+        ("$TLS_PORTS", "$TLS_PORTS"),
+        ("$MY_TLS_PORT", "$MY_TLS_PORT"),
+    ],
+)
+def test_expand_more_ports(word: str, expanded: str) -> None:
+    assert expand([word], 80, {"TLS_PORT": 8443}) == [expanded]
+
+
+def test_whether_a_port_is_named() -> None:
+    assert names_port(["./server", "--tls=${TLS_PORT}"], "TLS_PORT")
+    assert not names_port(["./server", "$PORT", "$$TLS_PORT"], "TLS_PORT")
 
 
 def test_expand_keeps_words_apart() -> None:

@@ -8,33 +8,31 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import typer
 from rich.text import Text
 
 from diagnose.cli.console import errors_to, results_to
 from diagnose.cli.options import adapt, check_target, chosen_scenario, parse_seconds
+from diagnose.cli.probe_target import port_options, url_parts
 from diagnose.errors import ServerFailed, UsageError
 from diagnose.load.validation import templates
-from diagnose.load.validation.check import Check, Target, Way
+from diagnose.load.validation.check import Check, Way
 from diagnose.load.validation.runner import OPTIONS
 from diagnose.load.validation.suite import ALL, APRIL, MARCH, contract_checks, groups_of
-from diagnose.model.scenario import Protocol, RequestTemplate, Scenario
+from diagnose.model.scenario import RequestTemplate, Scenario
 from diagnose.model.validation import CheckResult, Outcome
 from diagnose.plain import printable
 from diagnose.recorder.probing import ProbeOptions
 from diagnose.recorder.probing import probe as probe_server
 from diagnose.reports import probe as report
 from diagnose.scenario.catalog import shipped
-from diagnose.server import ports as ports_room
-from diagnose.server.launch import expand, names_port
 
-NAMES = {Way.TLS: "TLS_PORT", Way.H2: "H2_PORT", Way.H2C: "H2C_PORT"}
 LOG_LINES = 10
 # Internal errors, and those of a server that stands before another.
 INTERNAL = (500, 502, 503, 504)
-_ANY_PATH = (RequestTemplate("ready", "GET", "/"),)
+# The simplest request of the contract; whatever is answered, the server is ready.
+_READY = (RequestTemplate("ready", "GET", "/pipeline"),)
 
 
 def probe(
@@ -75,7 +73,7 @@ def probe(
         30.0, "--ready-timeout", help="Seconds until the server must answer."
     ),
     timeout: float = typer.Option(
-        5.0, "--timeout", help="Seconds that each connection of a check may take."
+        10.0, "--timeout", help="Seconds that each connection of a check may take."
     ),
     allow_remote: bool = typer.Option(
         False, "--allow-remote", help="Ask an address that is not loopback."
@@ -86,8 +84,9 @@ def probe(
     One line for each check, and below each that failed the exact exchange. Exit status: 0 all
     passed, 1 something failed, 2 usage, 3 the server failed to start or died, 130 interrupted.
     """
-    if url is not None and (asked := urlsplit(_with_scheme(url))).path not in ("", "/"):
-        path = path or asked.path
+    running = None if url is None else url_parts(url)
+    if running is not None:
+        path = path or running[3]
     chosen, checks = _chosen(scenario, path)
     checks = _only(checks, only)
     if list_checks:
@@ -96,12 +95,12 @@ def probe(
         return
     words = tuple(command or ())
     given = {Way.TLS: tls_port, Way.H2: h2_port, Way.H2C: h2c_port}
-    if url is not None:
+    if running is not None:
         if words:
             raise UsageError("either --url, for a server that runs already, or a command")
         if port is not None:
             raise UsageError("--port is for a server that is started; with --url it stands there")
-        host, port, secure = _parts(url)
+        host, port, secure, _ = running
         chosen = replace(chosen, tls=secure)
         ready_timeout = min(ready_timeout, 5.0)
     elif not words:
@@ -111,7 +110,7 @@ def probe(
             "that runs already with --url"
         )
     address = check_target(host, allow_remote)
-    found = _ports(chosen, address, words, port, given)
+    found = port_options(chosen, address, words, port, given)
     checks = tuple(checks)
     if all(check.way not in found.target.ports for check in checks):
         way = checks[0].way
@@ -142,7 +141,7 @@ def _chosen(name: str, path: str | None) -> tuple[Scenario, tuple[Check, ...]]:
         if round_name not in ("", MARCH, APRIL):
             raise UsageError(f"no round {round_name!r}; known: {MARCH}, {APRIL}")
         every = contract_checks(files, round_name)
-        return Scenario(ALL, "the whole contract", round_name, _ANY_PATH, (1,)), every
+        return Scenario(ALL, "the whole contract", round_name, _READY, (1,)), every
     scenario = chosen_scenario(name, None)
     groups = groups_of(scenario.name) if scenario.name in known and "|" not in name else None
     if groups is None or name.endswith(".toml"):
@@ -175,80 +174,6 @@ def _only(checks: Sequence[Check], wanted: str | None) -> tuple[Check, ...]:
     if not chosen:
         raise UsageError("--only names no check; --list shows them")
     return chosen
-
-
-def _with_scheme(url: str) -> str:
-    return url if "//" in url else f"http://{url}"
-
-
-def _parts(url: str) -> tuple[str, int, bool]:
-    """Address, port and whether there is TLS.
-
-    Raises: UsageError.
-    """
-    parts = urlsplit(_with_scheme(url))
-    try:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError as error:
-        raise UsageError(f"--url {url}: {error}") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"--url takes http://ADDRESS:PORT or https://ADDRESS:PORT, not {url!r}")
-    return parts.hostname, port, parts.scheme == "https"
-
-
-def _ports(
-    scenario: Scenario,
-    address: str,
-    words: tuple[str, ...],
-    port: int | None,
-    given: dict[Way, int | None],
-) -> ProbeOptions:
-    """What is asked where. A port that the command names but nobody gave is a free one."""
-    others = {
-        way: _port(address, number if number is not None else 0, OPTIONS[way], bool(words))
-        for way, number in given.items()
-        if number is not None or names_port(words, NAMES[way])
-    }
-    main = _main_way(scenario)
-    if main in others:
-        # `$PORT` is then an ordinary port beside the scenario's own.
-        scenario = replace(scenario, tls=False, protocol=Protocol.HTTP, port=8080)
-        main = Way.HTTP
-    number = _port(address, scenario.port if port is None else port, "--port", bool(words))
-    secure = main is Way.TLS
-    ports = {Way.HTTP: number, Way.TLS: number} if secure else {main: number}
-    target = Target(address, {**ports, **others}, https=secure)
-    named = {NAMES[way]: each for way, each in others.items()}
-    return ProbeOptions(
-        scenario=replace(scenario, port=number),
-        checks=(),
-        target=target,
-        port=number,
-        log=Path(),
-        command=tuple(expand(words, number, named)),
-        others=tuple(named.items()),
-    )
-
-
-def _main_way(scenario: Scenario) -> Way:
-    """What the scenario speaks on its own port."""
-    if scenario.protocol is Protocol.H2:
-        return Way.H2 if scenario.tls else Way.H2C
-    return Way.TLS if scenario.tls else Way.HTTP
-
-
-def _port(address: str, number: int, option: str, launched: bool) -> int:
-    """The port itself, a free one for 0.
-
-    Raises: UsageError.
-    """
-    if not 0 <= number <= 65535 or (number == 0 and not launched):
-        raise UsageError(f"{option} takes {0 if launched else 1} to 65535, not {number}")
-    if number == 0:
-        return ports_room.free_port(address)
-    if launched:
-        ports_room.check_free(address, number)
-    return number
 
 
 def _report(options: ProbeOptions, as_json: bool) -> int:

@@ -6,16 +6,13 @@ longer than the deadline or takes more memory than an answer that is kept.
 
 from __future__ import annotations
 
-import select
-import socket
-import ssl
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from diagnose.load.http1 import MAX_HEAD, FramingError, Head, Response, ResponseParser
-from diagnose.load.websocket import FrameParser, handshake_problem
+from diagnose.load.http1 import FramingError, Response
+from diagnose.load.line import Line
+from diagnose.load.readers import Reader
 from diagnose.model.validation import Event, Excerpt
 
 # Of what goes one way without a stop: enough for any head of the contract, and for a glance at
@@ -23,74 +20,8 @@ from diagnose.model.validation import Event, Excerpt
 START_BYTES, END_BYTES = 1024, 256
 # A server that answers byte by byte while it is sent to: the record stays readable.
 MAX_EVENTS = 64
-READ_BYTES = 65536
 # How often the deadline is looked at while nothing happens.
 TURN_S = 0.25
-_UPGRADED = Head(101, 0, False, False, "", "")
-
-
-class Reader(Protocol):
-    """Turns a stream of bytes, cut anywhere, into responses."""
-
-    def feed(self, data: bytes) -> list[Response]:
-        """The responses that these bytes complete.
-
-        Raises: FramingError.
-        """
-
-    def end(self) -> Response | None:
-        """The response that the end of the connection completes.
-
-        Raises: FramingError when it cuts one off.
-        """
-
-    def owed(self) -> bytes:
-        """What the protocol wants sent back, once."""
-
-
-class Http1Reader(ResponseParser):
-    """HTTP/1.x responses; nothing is owed for them."""
-
-    __slots__ = ()
-
-    def owed(self) -> bytes:
-        """Nothing."""
-        return b""
-
-
-class WebSocketReader:
-    """The agreement to the upgrade as a response of status 101, then one for each message."""
-
-    def __init__(self, upgraded: bool = False) -> None:
-        self._head: bytes | None = None if upgraded else b""
-        self._frames = FrameParser()
-
-    def feed(self, data: bytes) -> list[Response]:
-        """Raises: FramingError, also when the upgrade is refused."""
-        done: list[Response] = []
-        if self._head is not None:
-            head, end, data = (self._head + data).partition(b"\r\n\r\n")
-            if not end:
-                self._head = head
-                if len(head) > MAX_HEAD:
-                    raise FramingError(f"response head longer than {MAX_HEAD} bytes")
-                return []
-            if problem := handshake_problem(head):
-                raise FramingError(problem)
-            self._head = None
-            done.append(Response(_UPGRADED, b"", 0))
-        return done + (self._frames.feed(data) if data else [])
-
-    def end(self) -> Response | None:
-        """Raises: FramingError when a head or a message is cut off."""
-        if self._head:
-            raise FramingError("the connection ended inside a response")
-        return self._frames.end() if self._head is None else None
-
-    def owed(self) -> bytes:
-        """Pongs, and the answer to a close."""
-        answers, self._frames.answers = self._frames.answers, b""
-        return answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,79 +59,6 @@ class Seen:
     def early(self) -> bool:
         """All answers had come before the request was sent whole."""
         return not self.problem and self.sent < self.to_send
-
-
-class Line:
-    """A connection that never blocks, with TLS where there is a context.
-
-    Raises: OSError, TimeoutError among them, when there is none within the timeout.
-    """
-
-    def __init__(
-        self, address: str, port: int, timeout_s: float, context: ssl.SSLContext | None = None
-    ) -> None:
-        deadline = time.monotonic() + timeout_s
-        self.sock = socket.create_connection((address, port), timeout_s)
-        try:
-            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.sock.setblocking(False)
-            if context is not None:
-                secure = context.wrap_socket(self.sock, do_handshake_on_connect=False)
-                self.sock = secure
-                _shake_hands(secure, deadline)
-        except BaseException:
-            self.sock.close()
-            raise
-
-    def __enter__(self) -> Line:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.sock.close()
-
-    @property
-    def protocol(self) -> str | None:
-        """What was agreed on by ALPN."""
-        return self.sock.selected_alpn_protocol() if isinstance(self.sock, ssl.SSLSocket) else None
-
-    def wait(self, seconds: float, *, writing: bool) -> tuple[bool, bool]:
-        """Whether something can be read, and written."""
-        if isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
-            return True, False
-        readable, writable, _ = select.select(
-            [self.sock], [self.sock] if writing else [], [], seconds
-        )
-        return bool(readable), bool(writable)
-
-    def send(self, data: bytes | memoryview) -> int:
-        """Bytes that were taken, 0 when none can be now."""
-        try:
-            return self.sock.send(data)
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return 0
-
-    def receive(self) -> bytes | None:
-        """What has arrived, None when nothing did, b'' at the end."""
-        try:
-            return self.sock.recv(READ_BYTES)
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return None
-
-    def finish(self) -> None:
-        """Nothing more will be sent; answers can still be read. TLS has no way to say so."""
-        if not isinstance(self.sock, ssl.SSLSocket):
-            self.sock.shutdown(socket.SHUT_WR)
-
-
-def _shake_hands(sock: ssl.SSLSocket, deadline: float) -> None:
-    while (left := deadline - time.monotonic()) > 0:
-        try:
-            return sock.do_handshake()
-        except ssl.SSLWantReadError:
-            select.select([sock], [], [], left)
-        except ssl.SSLWantWriteError:
-            select.select([], [sock], [], left)
-    raise TimeoutError("the TLS handshake was not over in time")
 
 
 def converse(

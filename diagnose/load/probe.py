@@ -11,8 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from diagnose.load.check import wrong
-from diagnose.load.conversation import Http1Reader, Line, Piece, Seen, WebSocketReader, converse
+from diagnose.load.conversation import Piece, Seen, converse
 from diagnose.load.http1 import Response
+from diagnose.load.line import Line
+from diagnose.load.readers import Http1Reader, WebSocketReader
 from diagnose.load.requests import PreparedRequest, prepare_for, shown
 from diagnose.model.run import ProbeCheck
 from diagnose.model.scenario import Answer, Protocol, RequestTemplate, Scenario

@@ -44,7 +44,7 @@ class ProbeOptions:
     command: tuple[str, ...] = ()
     others: tuple[tuple[str, int], ...] = ()
     ready_timeout_s: float = 30.0
-    timeout_s: float = 5.0
+    timeout_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)

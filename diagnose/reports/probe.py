@@ -21,7 +21,7 @@ STYLES = {
     Outcome.ERROR: "bold red",
     Outcome.SKIPPED: "dim",
 }
-NAME_WIDTH = 46
+NAME_WIDTH = 42
 # Of what went one way: enough lines for a head, enough of a line to know a body by.
 MOST_LINES, MOST_LINE, MOST_BINARY, TAIL = 24, 200, 64, 48
 _TEXT = {9, 10, 13, *range(32, 127)}

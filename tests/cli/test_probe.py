@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from diagnose.cli import probe as command
+from diagnose.cli import probe_target
 from diagnose.cli.app import app
 from diagnose.cli.console import results_to
 from diagnose.errors import DiagnoseError, ServerFailed, UsageError
@@ -66,8 +67,8 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> Probed:
     seen = Probed()
     free = iter(FREE)
     monkeypatch.setattr(command, "probe_server", seen)
-    monkeypatch.setattr(command.ports_room, "check_free", lambda *_: None)
-    monkeypatch.setattr(command.ports_room, "free_port", lambda _: next(free))
+    monkeypatch.setattr(probe_target.ports_room, "check_free", lambda *_: None)
+    monkeypatch.setattr(probe_target.ports_room, "free_port", lambda _: next(free))
     monkeypatch.setattr(results_to, "width", 200)
     return seen
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from diagnose.load import conversation
-from diagnose.load.conversation import Line
+from diagnose.load.line import Line
 
 Answers = Callable[[bytes], list[bytes | OSError | None]]
 

@@ -10,15 +10,13 @@ from diagnose.load.conversation import (
     END_BYTES,
     MAX_EVENTS,
     START_BYTES,
-    Http1Reader,
     Piece,
-    Reader,
     Seen,
-    WebSocketReader,
     converse,
 )
 from diagnose.load.http1 import MAX_HEAD, FramingError
 from diagnose.load.http2 import Http2Reader
+from diagnose.load.readers import Http1Reader, Reader, WebSocketReader
 from diagnose.load.websocket import ACCEPT, text_frame
 from tests.load.http1_streams import bytewise, split_at
 from tests.load.lines import Answers, FakeLine, pass_time

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from diagnose.load.conversation import Http1Reader, Piece, Reader, Seen
+from diagnose.load.conversation import Piece, Seen
 from diagnose.load.expected import in_words
+from diagnose.load.readers import Http1Reader, Reader
 from diagnose.model.scenario import Expectation
 from diagnose.model.validation import Outcome, check_id
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from diagnose.load.conversation import Piece, WebSocketReader
+from diagnose.load.conversation import Piece
+from diagnose.load.readers import WebSocketReader
 from diagnose.load.validation.baseline import PIPELINED
 from diagnose.load.validation.check import Asked, Asking, Check, Plan
 from diagnose.load.validation.judging import as_wanted

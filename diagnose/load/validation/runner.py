@@ -8,7 +8,8 @@ import ssl
 import time
 from dataclasses import replace
 
-from diagnose.load.conversation import Line, Seen, converse
+from diagnose.load.conversation import Seen, converse
+from diagnose.load.line import Line
 from diagnose.load.validation.check import Asked, Asking, Check, Target, Verdict, Way
 from diagnose.model.validation import CheckResult, Excerpt, Exchange, Outcome
 from diagnose.tls import client_context
@@ -35,7 +36,7 @@ class Prober:
         if check.unable:
             return replace(result, detail=check.unable)
         if check.way not in self._target.ports:
-            return replace(result, detail=f"no port for {check.way}: {OPTIONS[check.way]} names it")
+            return replace(result, detail=f"no {OPTIONS[check.way]}")
         plan = check.plan(Asking(self._draw, self._target.authority(check.way)))
         exchanges: list[Exchange] = []
         came: list[Seen] = []

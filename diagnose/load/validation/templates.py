@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from diagnose.load.conversation import Http1Reader, Piece, WebSocketReader
+from diagnose.load.conversation import Piece
 from diagnose.load.http2 import Http2Reader, gets
 from diagnose.load.probe import ANY_ANSWER_S, FRAGMENT_S, cut, pieces_of
+from diagnose.load.readers import Http1Reader, WebSocketReader
 from diagnose.load.requests import PreparedRequest, prepare_for
 from diagnose.load.validation.check import Asked, Asking, Check, Plan, Way
 from diagnose.load.validation.judging import any_answer, as_wanted

@@ -46,9 +46,9 @@ def row_of(item: Item) -> tuple[object, ...]:
     )
 
 
-def items_document(rows: Iterable[Row]) -> bytes:
-    """The JSON answer for rows of either database."""
-    items = [
+def row_documents(rows: Iterable[Row]) -> list[dict[str, object]]:
+    """The items that the rows of either database hold."""
+    return [
         {
             "id": number,
             "name": name,
@@ -62,6 +62,11 @@ def items_document(rows: Iterable[Row]) -> bytes:
         }
         for number, name, category, price, quantity, active, tags, score, count in rows
     ]
+
+
+def items_document(rows: Iterable[Row]) -> bytes:
+    """The JSON answer for rows of either database."""
+    items = row_documents(rows)
     return orjson.dumps({"items": items, "count": len(items)})
 
 

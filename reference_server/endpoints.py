@@ -1,14 +1,19 @@
-"""What each endpoint answers. Every answer is computed for its request; none is kept."""
+"""What each endpoint answers. Every answer is computed for its request; none is kept.
+
+Only /crud keeps something from one request to the next: the items that it read lately.
+"""
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from http import HTTPStatus
+from urllib.parse import unquote_to_bytes
 
 import orjson
 
+from reference_server import crud
 from reference_server.compression import compressed_response
 from reference_server.database import items_document, select_items, worker_connection
 from reference_server.dataset import Item, make_items, with_whole_prices
@@ -23,6 +28,9 @@ COMPRESSION_ITEMS = 6_000
 MAX_MULTIPLIER = 1_000_000_000_000
 # The range and the number of rows when a query does not say.
 DEFAULT_MIN, DEFAULT_MAX, MAX_ROWS = 10.0, 50.0, 50
+# The items on a page when a query does not say, and a page that no table reaches: the database
+# counts up to a page, row by row.
+PAGE_ITEMS, MAX_PAGE = 10, 1_000_000
 
 ITEMS = make_items()
 WHOLE_PRICE_ITEMS = with_whole_prices(ITEMS)
@@ -160,6 +168,33 @@ def price_range(query: bytes) -> tuple[float, float, int]:
     )
 
 
+def crud_page(request: Request) -> Awaitable[Response]:
+    """A page of the items of a category."""
+    category = query_value(request.query, b"category")
+    page = query_integer(request.query, b"page", 1)
+    limit = query_integer(request.query, b"limit", PAGE_ITEMS)
+    if category is None or not 1 <= page <= MAX_PAGE or limit < 1:
+        raise HttpError(HTTPStatus.BAD_REQUEST)
+    # In a query a plus is a space.
+    name = unquote_to_bytes(category.replace(b"+", b" ")).decode(errors="replace")
+    return crud.read_page(name, page, min(limit, MAX_ROWS))
+
+
+def crud_create(request: Request) -> Awaitable[Response]:
+    """The item that the body describes, made or replaced."""
+    return crud.create(request.body.content())
+
+
+def crud_item(request: Request) -> Response | Awaitable[Response]:
+    """One item, from the cache while it is fresh."""
+    return crud.read(integer(request.argument))
+
+
+def crud_update(request: Request) -> Awaitable[Response]:
+    """One item with the changes that the body names."""
+    return crud.update(integer(request.argument), request.body.content())
+
+
 def upload(request: Request) -> Response:
     """How many bytes of the body were read."""
     # What was read and counted, never what the client announced in Content-Length.
@@ -176,6 +211,8 @@ ROUTES: Mapping[bytes, Mapping[bytes, Route]] = {
     b"/upload": {b"POST": Route(upload)},
     b"/db": {b"GET": Route(database)},
     b"/async-db": {b"GET": Route(async_database)},
+    b"/crud/items": {b"GET": Route(crud_page), b"POST": Route(crud_create, SmallBody)},
+    b"/crud/items/": {b"GET": Route(crud_item), b"PUT": Route(crud_update, SmallBody)},
     b"/static/": {b"GET": Route(static)},
     b"/ws": {b"GET": Route(websocket)},
 }

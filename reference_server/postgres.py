@@ -1,4 +1,4 @@
-"""The PostgreSQL database of /async-db: a pool of connections in each worker."""
+"""The PostgreSQL database of /async-db and /crud: a pool of connections in each worker."""
 
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ CREATE TABLE items (
     rating_count INTEGER NOT NULL
 )
 """
+# For the number of items in a category: 3 ms in place of the 15 ms that reading the table takes.
+# There is none on price, because the contract measures that scan.
+INDEX = "CREATE INDEX items_category ON items (category, id)"
 # Of all workers together, unless DATABASE_MAX_CONN says otherwise. PostgreSQL itself allows 100.
 DEFAULT_MAX_CONNECTIONS = 64
 CONNECT_SECONDS = 5.0
@@ -58,6 +61,7 @@ class Pool:
     def __init__(self) -> None:
         self._pool: Any = None
         self._errors: tuple[type[BaseException], ...] = ()
+        self._refusals: tuple[type[BaseException], ...] = ()
 
     @contextlib.asynccontextmanager
     async def opened(self, workers: int) -> AsyncIterator[None]:
@@ -74,6 +78,8 @@ class Pool:
         import asyncpg  # type: ignore[import-untyped]
 
         self._errors = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+        # A number out of the column's range, a text with a NUL.
+        self._refusals = (asyncpg.DataError,)
         self._pool = await asyncpg.create_pool(
             url,
             min_size=0,
@@ -97,11 +103,20 @@ class Pool:
 
         Raises: HttpError (503) when the database cannot answer.
         """
+        return await self.fetch(SELECT, low, high, limit)
+
+    async def fetch(self, query: str, *arguments: object) -> Sequence[Row]:
+        """The rows that a query returns, as from an empty table when there is no database.
+
+        Raises: HttpError: 503 when the database cannot answer, 400 when it takes no such values.
+        """
         if self._pool is None:
             return ()
         try:
             # The connection keeps the prepared statement: the query is sent and planned once.
-            rows: Sequence[Row] = await self._pool.fetch(SELECT, low, high, limit)
+            rows: Sequence[Row] = await self._pool.fetch(query, *arguments)
+        except self._refusals as error:
+            raise HttpError(HTTPStatus.BAD_REQUEST) from error
         except self._errors as error:
             log.warning("the database does not answer: %s", error)
             raise HttpError(HTTPStatus.SERVICE_UNAVAILABLE) from error
@@ -127,6 +142,9 @@ async def fill_database(url: str, rows: int = ROWS) -> None:
             await connection.copy_records_to_table(
                 "items", records=map(row_of, make_items(rows)), columns=COLUMNS.split(", ")
             )
-        await connection.execute("ANALYZE items")
+            await connection.execute(INDEX)
+        # VACUUM notes which pages hold only rows that everybody may see: then a count reads the
+        # index alone.
+        await connection.execute("VACUUM ANALYZE items")
     finally:
         await connection.close()

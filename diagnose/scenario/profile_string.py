@@ -27,6 +27,7 @@ ENDPOINTS = {
     "mixed": "mixed",
     "static": "static",
     "async-db": "async-db",
+    "crud": "crud",
     "api-4": "api-4",
     "api-16": "api-16",
     "ws-echo": "echo-ws",

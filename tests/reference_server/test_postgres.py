@@ -1,29 +1,21 @@
-"""/async-db: without a database, with one that is not there, and with a real one."""
+"""/async-db: without a database, with one that comes and goes, and with a real one."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import getpass
 import json
-import os
 import random
-import shutil
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from reference_server.dataset import Item, make_items
 from reference_server.postgres import DEFAULT_MAX_CONNECTIONS, Pool, max_connections
-from tests.reference_server.running_server import DEADLINE, ROOT, running
+from tests.reference_server.postgres_server import PostgresServer, fill
+from tests.reference_server.running_server import running, wait_until
 
 EMPTY = {"items": [], "count": 0}
-START_SECONDS = 30.0
 MAX_CONNECTIONS = 6
 
 
@@ -48,88 +40,19 @@ def test_number_of_connections_comes_from_the_environment(monkeypatch: pytest.Mo
         max_connections()
 
 
-def programs() -> Path | None:
-    """The directory of PostgreSQL's programs; Debian keeps them off PATH."""
-    found = shutil.which("initdb")
-    if found:
-        return Path(found).resolve().parent
-    return max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a PostgreSQL that this fixture started; it listens on a socket file only."""
-    home = programs()
-    if home is None:
-        pytest.skip("PostgreSQL is not installed")
-    # It refuses to run as root.
-    user = "postgres" if os.geteuid() == 0 else getpass.getuser()
-    account = {"user": user, "group": user, "extra_groups": []} if os.geteuid() == 0 else {}
-    # Not below the test's directory, which another user may not enter; and a short path, because
-    # that of a socket is limited to 107 bytes.
-    directory = Path(tempfile.mkdtemp())
-    try:
-        if account:
-            shutil.chown(directory, user)
-        data = directory / "data"
-        subprocess.run(
-            [home / "initdb", "-D", data, "-U", "test", "-A", "trust", "--no-sync"],
-            cwd=directory,
-            capture_output=True,
-            timeout=START_SECONDS,
-            check=True,
-            **account,  # type: ignore[call-overload]
-        )
-        with (directory / "log").open("w") as log:
-            server = subprocess.Popen(
-                [home / "postgres", "-D", data, "-k", directory, "-c", "listen_addresses="],
-                cwd=directory,
-                stdout=log,
-                stderr=log,
-                **account,  # type: ignore[call-overload]
-            )
-        try:
-            wait_for_postgres(home, directory)
-            yield f"postgresql://test@/postgres?host={directory}"
-        finally:
-            server.terminate()
-            server.wait(START_SECONDS)
-    finally:
-        shutil.rmtree(directory)
-
-
-def wait_for_postgres(home: Path, directory: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while subprocess.run([home / "pg_isready", "-q", "-h", directory], check=False).returncode:
-        assert time.monotonic() < deadline, (directory / "log").read_text()
-        time.sleep(0.05)
-
-
-def fill(url: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "reference_server", "--fill-database"],
-        cwd=ROOT,
-        env={**os.environ, "DATABASE_URL": url},
-        capture_output=True,
-        text=True,
-        timeout=START_SECONDS,
-        check=False,
-    )
-
-
 @pytest.fixture(scope="module")
 def items() -> list[Item]:
     return make_items(100_000)
 
 
 @pytest.mark.integration
-def test_table_is_filled_and_served(database: str, items: list[Item]) -> None:
-    environment = {"DATABASE_URL": database, "DATABASE_MAX_CONN": str(MAX_CONNECTIONS)}
-    with running("--workers", "2", environment=environment) as server:
+def test_table_is_filled_and_served(postgres: PostgresServer, items: list[Item]) -> None:
+    empty = postgres.database("empty")
+    with running("--workers", "2", environment={"DATABASE_URL": empty}) as server:
         # The server is there before the table is: that request fails, and no worker.
         assert server.get("/async-db?min=10&max=50")[0] == 503
-        assert fill(database).returncode == 0
-        again = fill(database)
+        assert fill(empty).returncode == 0
+        again = fill(empty)
         assert again.returncode == 1
         assert "already exists" in again.stderr
         source = random.Random(2)
@@ -143,17 +66,28 @@ def test_table_is_filled_and_served(database: str, items: list[Item]) -> None:
             assert json.loads(body) == {"items": expected, "count": len(expected)}
         assert json.loads(server.get("/async-db?min=600&max=700&limit=5")[2]) == EMPTY
         assert json.loads(server.get("/async-db?limit=1000")[2])["count"] == 50
-        for bad in ("min=x", "limit=-1", "max=nan"):
-            assert server.get(f"/async-db?{bad}")[0] == 400
         # Both databases hold the same.
         document = json.loads(server.get("/async-db?min=20&max=21")[2])
         assert document == json.loads(server.get("/db?min=20&max=21")[2])
-        assert open_connections(database) <= MAX_CONNECTIONS
 
 
 @pytest.mark.integration
-def test_many_requests_share_few_connections(database: str) -> None:
-    fill(database)
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("min=x", "limit=-1", "max=nan", "limit=5;", "limit=9" + "9" * 5_000),
+        "min=10&max=50);DROP+TABLE+items;--",
+        "min=10'+OR+'1'='1",
+    ],
+)
+def test_what_is_no_number_is_a_bad_request(database: str, query: str) -> None:
+    with running("--workers", "1", environment={"DATABASE_URL": database}) as server:
+        assert server.get(f"/async-db?{query}")[0] == 400
+        assert json.loads(server.get("/async-db?limit=3")[2])["count"] == 3
+
+
+@pytest.mark.integration
+def test_many_requests_share_few_connections(postgres: PostgresServer, database: str) -> None:
     environment = {"DATABASE_URL": database, "DATABASE_MAX_CONN": str(MAX_CONNECTIONS)}
     end = b'],"count":'
     head = b"GET /async-db?min=10&max=50&limit=%d HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -172,20 +106,28 @@ def test_many_requests_share_few_connections(database: str) -> None:
                 assert received
                 data += received
             assert [int(each.split(b"}")[0]) for each in data.split(end)[1:]] == [5, 10, 20]
-        assert 1 <= open_connections(database) <= MAX_CONNECTIONS
+        # Connections stay open, so those that are open now are the most that there were.
+        assert 1 <= postgres.clients(database) <= MAX_CONNECTIONS
     # Closed by the workers before they end.
-    deadline = time.monotonic() + DEADLINE
-    while open_connections(database):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: postgres.clients(database) == 0)
 
 
-def open_connections(url: str) -> int:
-    """How many clients the database has, besides the one that asks."""
-    home = programs()
-    assert home is not None
-    query = "SELECT count(*) - 1 FROM pg_stat_activity WHERE backend_type = 'client backend'"
-    return int(subprocess.check_output([home / "psql", url, "-Atc", query], text=True))
+@pytest.mark.integration
+def test_database_that_was_gone_is_used_again(postgres: PostgresServer, database: str) -> None:
+    environment = {"DATABASE_URL": database, "DATABASE_MAX_CONN": "2"}
+    with running("--workers", "1", environment=environment) as server:
+        workers = server.workers()
+        assert server.get("/async-db")[0] == 200
+        postgres.stop()
+        try:
+            assert server.get("/async-db")[0] == 503
+            assert server.get("/crud/items/1")[0] == 503
+            assert server.get("/baseline11?a=13&b=42")[2] == b"55"
+        finally:
+            postgres.start()
+        status, _, body = server.get("/async-db?limit=7")
+        assert (status, json.loads(body)["count"]) == (200, 7)
+        assert server.workers() == workers
 
 
 @pytest.mark.integration

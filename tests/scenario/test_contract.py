@@ -35,6 +35,13 @@ CASES = {
     "upload_by_another_method": ("GET", "/upload", 0, Expectation()),
     "json_of_no_number": ("GET", "/json/x", 0, Expectation()),
     "json_of_a_longer_path": ("GET", "/json/5/6", 0, Expectation()),
+    "item": ("GET", "/crud/items/7", 0, Expectation(content_type="application/json")),
+    "page_of_items": (
+        *("GET", "/crud/items?category=toys", 0),
+        Expectation(content_type="application/json"),
+    ),
+    "new_item": ("POST", "/crud/items", 77, Expectation(status=(201,))),
+    "changed_item": ("PUT", "/crud/items/7", 20, Expectation()),
     "unknown": ("GET", "/unknown-path", 0, Expectation()),
     "root": ("GET", "/", 0, Expectation()),
     "path_in_the_query": ("GET", "/x?y=/pipeline", 0, Expectation()),

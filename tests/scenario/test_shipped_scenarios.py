@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from diagnose.model.scenario import (
     Sending,
 )
 from diagnose.scenario.catalog import find_scenario, shipped
+from diagnose.values import drawn
 
 SHIPPED = shipped()
 
@@ -63,8 +65,10 @@ PROFILES = {
         for round_name in ("2026-03", "2026-04")
     },
 }
-# What the contract has no row for: variants of its profiles on its other ports.
+# What the contract has no row for: variants of its profiles on its other ports, and our reading
+# of crud.
 BESIDE = {
+    "crud": Figures((1024,), requests_per_connection=25, duration_s=10.0),
     "db": Figures((512, 4096)),
     "json-tls": Figures((4096,), requests_per_connection=25, tls=True, port=8081),
     "json-h2c": Figures((256, 1024), pipeline=32, protocol=Protocol.H2, port=8082),
@@ -216,6 +220,25 @@ def test_database_rows() -> None:
     assert [(template.target, template.expect) for template in templates] == [
         (f"/async-db?min=10&max=50&limit={limit}", rows(limit)) for limit in limits
     ]
+
+
+def test_crud_requests() -> None:
+    templates = find_scenario("crud").templates
+    assert [(each.method, templates.count(each)) for each in dict.fromkeys(templates)] == [
+        *(("GET", 2), ("GET", 18), ("GET", 1), ("PUT", 1), ("POST", 1))
+    ]
+    assert all(each.target.startswith("/crud/items") for each in templates)
+    unchanged, *others = dict.fromkeys(templates)
+    # What is written lies elsewhere, so that its body must stay the same.
+    assert (unchanged.target, unchanged.expect.same) == ("/crud/items/7", True)
+    assert not any(each.expect.same for each in others)
+    for each in others:
+        assert each.target != unchanged.target
+        assert each.expect.status == ((201,) if each.method == "POST" else (200,))
+    # A body is JSON whatever is drawn: no number has a zero in front.
+    for body in (each.body for each in others if each.body):
+        for _ in range(50):
+            json.loads(drawn(body.encode(), 0))
 
 
 def test_noisy_requests() -> None:

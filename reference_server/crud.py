@@ -17,7 +17,7 @@ import orjson
 
 from reference_server.database import COLUMNS, Row, row_documents, row_of
 from reference_server.dataset import Item, Rating
-from reference_server.http11 import JSON, HttpError, Response
+from reference_server.messages import JSON, HttpError, Response
 from reference_server.postgres import POOL
 
 # How long an item may be answered from memory. Each worker has a cache of its own, and a change

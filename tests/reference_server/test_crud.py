@@ -16,7 +16,7 @@ from reference_server import crud, endpoints
 from reference_server.crud import CACHE_SECONDS, CREATE, ONE, PAGE, UPDATE, Cache
 from reference_server.database import Row, row_of
 from reference_server.dataset import Item, make_items
-from reference_server.http11 import Body, HttpError, Request, Response, SmallBody
+from reference_server.messages import Body, HttpError, Request, Response, SmallBody
 from tests.reference_server.postgres_server import PostgresServer
 from tests.reference_server.running_server import Server, running
 

@@ -11,6 +11,8 @@ from reference_server.entry import Entry
 from reference_server.faults import replace_route
 from reference_server.messages import Body, Route
 
+SCENARIO = "upload-20mb"
+CONNECTIONS = 32
 TRUE_FINDINGS = ("body_buffered", "memory_blowup")
 FALSE_FINDINGS = ("body_copied", "body_spooled", "memory_leak", "quadratic_body", "single_threaded")
 

@@ -11,6 +11,8 @@ import dataclasses
 from reference_server.entry import Entry
 from reference_server.http11 import Connection
 
+SCENARIO = "baseline"
+CONNECTIONS = 64
 TRUE_FINDINGS = ("connection_closed",)
 FALSE_FINDINGS = ("keepalive_capped", "connection_cap", "accept_bottleneck", "single_threaded")
 

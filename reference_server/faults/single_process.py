@@ -10,6 +10,8 @@ import dataclasses
 
 from reference_server.entry import Entry
 
+SCENARIO = "json@2026-03"
+CONNECTIONS = 64
 TRUE_FINDINGS = ("single_threaded", "low_cpu")
 FALSE_FINDINGS = (
     "lock_contention",

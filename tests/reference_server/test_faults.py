@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import pkgutil
 import re
+from pathlib import Path
 
 import pytest
 
 from reference_server import faults
 from reference_server.entry import Entry, healthy_entry
-from reference_server.faults import fault_names, load_fault, replace_route
-from reference_server.faults.buffered_body import BufferedBody
-from reference_server.messages import Body, Request, Response, Route
+from reference_server.faults import fault_names, load_fault, replace_route, wrap_handlers
+from reference_server.http11 import Handler, Request, Response, Route
+from scenarios import __path__ as scenario_path
 
 HEALTHY = healthy_entry(workers=2)
+SCENARIOS = {
+    name
+    for file in Path(next(iter(scenario_path))).glob("*.toml")
+    for name in (file.stem, file.stem.partition("@")[0])
+}
 
 
 def test_faults_are_discovered_by_file_name() -> None:
-    files = {module.name for module in pkgutil.iter_modules(faults.__path__)}
+    files = {file.stem for file in Path(next(iter(faults.__path__))).glob("[a-z]*.py")}
     assert set(fault_names()) == files
     assert files >= {"buffered_body", "single_process", "connection_close"}
 
@@ -32,9 +37,13 @@ def test_fault_declares_what_it_is(name: str) -> None:
     fault = load_fault(name)
     assert fault.true_findings
     assert fault.false_findings
-    assert not set(fault.true_findings) & set(fault.false_findings)
-    for finding in (*fault.true_findings, *fault.false_findings):
+    every = (*fault.true_findings, *fault.possible_findings, *fault.false_findings)
+    assert len(set(every)) == len(every)
+    for finding in every:
         assert re.fullmatch(r"[a-z][a-z_]+", finding)
+    assert fault.scenario in SCENARIOS
+    assert fault.connections > 0
+    assert len(fault.run_options) % 2 == 0
     assert "What a user sees:" in fault.description
 
 
@@ -47,28 +56,27 @@ def test_fault_changes_the_entry_and_leaves_the_healthy_one(name: str) -> None:
     assert before == HEALTHY
 
 
-def test_replaced_route_leaves_the_others() -> None:
-    def handler(request: Request) -> Response:
-        return Response(b"other")
+def other(request: Request) -> Response:
+    return Response(b"other")
 
-    changed = replace_route(HEALTHY, b"POST", b"/baseline11", Route(handler))
-    assert changed.routes[b"/baseline11"][b"POST"].handler is handler
+
+def test_replaced_route_leaves_the_others() -> None:
+    changed = replace_route(HEALTHY, b"POST", b"/baseline11", Route(other))
+    assert changed.routes[b"/baseline11"][b"POST"].handler is other
     assert changed.routes[b"/baseline11"][b"GET"] is HEALTHY.routes[b"/baseline11"][b"GET"]
     assert changed.routes[b"/upload"] is HEALTHY.routes[b"/upload"]
 
 
-def test_buffered_body_keeps_what_the_healthy_one_drops() -> None:
-    kept = BufferedBody()
-    kept.feed(b"abc")
-    kept.feed(b"de")
-    assert kept.pieces == [b"abc", b"de"]
-    assert kept.received == 5
-    body = Body()
-    body.feed(b"abc")
-    assert body.content() == b""
+def test_wrapped_handlers_are_those_of_the_method_and_the_path() -> None:
+    def wrap(handler: Handler) -> Handler:
+        return other
 
-
-def test_single_process_has_one_worker_whatever_was_asked_for() -> None:
-    changed = load_fault("single_process").apply(healthy_entry(workers=64))
-    assert changed.workers == 1
-    assert not changed.supervised
+    every = wrap_handlers(HEALTHY, wrap).routes
+    assert {route.handler for table in every.values() for route in table.values()} == {other}
+    posts = wrap_handlers(HEALTHY, wrap, b"POST").routes
+    assert posts[b"/baseline11"][b"POST"].handler is other
+    assert posts[b"/baseline11"][b"POST"].body is HEALTHY.routes[b"/baseline11"][b"POST"].body
+    assert posts[b"/baseline11"][b"GET"] == HEALTHY.routes[b"/baseline11"][b"GET"]
+    one = wrap_handlers(HEALTHY, wrap, path=b"/json").routes
+    assert one[b"/json"][b"GET"].handler is other
+    assert one[b"/json/"] == HEALTHY.routes[b"/json/"]

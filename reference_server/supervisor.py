@@ -50,6 +50,7 @@ def run(entry: Entry, addresses: Sequence[Address]) -> int:
     opened = []
     for address in addresses:
         sockets = open_listeners(address.host, address.port, entry.workers, entry.backlog)
+        entry.listening(sockets)
         host, port = sockets[0].getsockname()[:2]
         what = (" HTTP/2" if address.http2 else "") + (" with TLS" if address.tls else "")
         log.info("listening on %s:%d%s, %d workers", host, port, what, entry.workers)

@@ -23,13 +23,14 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, cast
 
 from reference_server.entry import Entry
-from reference_server.http11 import Handler, Response, Route, Upgrade
+from reference_server.http11 import Handler, Request, Response, Route, Upgrade
 
 # What a handler returns.
 Answer = Response | Upgrade | Awaitable[Response]
@@ -108,3 +109,16 @@ def wrap_handlers(
         for each, table in entry.routes.items()
     }
     return dataclasses.replace(entry, routes=routes)
+
+
+def complete(answer: Answer) -> Response:
+    """The answer of a handler that only computes."""
+    if not isinstance(answer, Response):
+        raise TypeError(f"{answer!r} is not a complete response")
+    return answer
+
+
+async def finished(handler: Handler, request: Request) -> Response:
+    """The answer of a handler, waited for if it has to be."""
+    answer = handler(request)
+    return await answer if inspect.isawaitable(answer) else complete(answer)

@@ -1,7 +1,7 @@
 """One process with one thread does all the serving, whatever the number of cores.
 
-What a user sees: one core is busy, the others idle, and more cores or more connections do not
-raise the throughput. On a machine with 64 cores the CPU usage stays at 100 % of 6,400 %.
+What a user sees: one core is busy, the others idle, and more cores or more connections do not raise
+the throughput. On a machine with 64 cores the CPU usage stays at 100 % of 6,400 %.
 """
 
 from __future__ import annotations

@@ -20,16 +20,16 @@ CHUNKED_UPLOAD = (
 JSON = b"GET /json HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-def faulty(name: str, workers: int = 2) -> Entry:
-    """The entry with a fault."""
-    return load_fault(name).apply(healthy_entry(workers))
+def faulty(name: str, workers: int = 2, entry: Entry | None = None) -> Entry:
+    """The healthy entry, or another one, with a fault."""
+    return load_fault(name).apply(entry or healthy_entry(workers))
 
 
 class Faulty:
     """Connections of one worker of an entry with a fault."""
 
-    def __init__(self, name: str, workers: int = 2) -> None:
-        self.entry = faulty(name, workers)
+    def __init__(self, name: str, workers: int = 2, entry: Entry | None = None) -> None:
+        self.entry = faulty(name, workers, entry)
         self.shared = Shared(self.entry.routes)
 
     def connect(self, transport: FakeTransport | None = None) -> tuple[Connection, FakeTransport]:

@@ -122,10 +122,16 @@ def test_descriptor_limit_is_in_force() -> None:
 
 def test_delayed_ack_sends_two_segments() -> None:
     with running("--fault", "delayed_ack", "--workers", "1") as server, server.connect() as line:
-        line.sendall(SUM)
-        data = line.recv(65536)
+        for _ in range(100):
+            line.sendall(SUM)
+            data = line.recv(65536)
+            if data.endswith(b"\r\n\r\n"):
+                break
+            # A new connection acknowledges at once, and head and body may be read together.
+            assert data.endswith(b"\r\n\r\n55")
+        else:
+            pytest.fail("head and body always came together")
         # Nagle's algorithm keeps the body until the head is acknowledged.
-        assert data.endswith(b"\r\n\r\n")
         assert line.recv(65536) == b"55"
 
 

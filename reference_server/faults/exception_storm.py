@@ -1,4 +1,4 @@
-"""Exceptions are the way of ordinary decisions: 40 are raised and caught for each request.
+"""Exceptions are the way of ordinary decisions: ten are raised and caught for each request.
 
 Each comes from the depth of the code, and is written out with its traceback for a log that nobody
 has turned on.
@@ -29,7 +29,7 @@ FALSE_FINDINGS = (
     "wrong_answers",
 )
 
-RAISED = 40
+RAISED = 10
 DEPTH = 12
 
 log = logging.getLogger(__name__)

@@ -15,13 +15,19 @@ from reference_server.http11 import Body, Route
 SCENARIO = "upload"
 CONNECTIONS = 32
 TRUE_FINDINGS = ("quadratic_body", "body_buffered", "memory_blowup")
-POSSIBLE_FINDINGS = ("cpu_without_progress", "slow_tail", "slower_than_reference", "unfair")
-FALSE_FINDINGS = (
+# Each copy needs the old value and the new one; the allocator keeps a part of what was freed.
+POSSIBLE_FINDINGS = (
     "body_copied",
+    "cpu_without_progress",
+    "memory_retained",
+    "slow_tail",
+    "slower_than_reference",
+    "unfair",
+)
+FALSE_FINDINGS = (
     "body_spooled",
     "gc_pressure",
     "memory_leak",
-    "memory_retained",
     "single_threaded",
 )
 

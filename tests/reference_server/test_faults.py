@@ -10,6 +10,7 @@ import pytest
 from reference_server import faults
 from reference_server.entry import Entry, healthy_entry
 from reference_server.faults import fault_names, load_fault, replace_route, wrap_handlers
+from reference_server.faults.__main__ import table
 from reference_server.http11 import Handler, Request, Response, Route
 from scenarios import __path__ as scenario_path
 
@@ -80,3 +81,8 @@ def test_wrapped_handlers_are_those_of_the_method_and_the_path() -> None:
     one = wrap_handlers(HEALTHY, wrap, path=b"/json").routes
     assert one[b"/json"][b"GET"].handler is other
     assert one[b"/json/"] == HEALTHY.routes[b"/json/"]
+
+
+def test_the_page_of_the_gallery_has_the_table_as_it_is() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "gallery.md").read_text()
+    assert [line for line in page.splitlines() if line.startswith("|")] == list(table())

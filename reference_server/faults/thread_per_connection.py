@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import inspect
 from concurrent.futures import ThreadPoolExecutor
 
 from reference_server.entry import Entry
 from reference_server.faults import complete
+from reference_server.faults._threads import COMPUTING
 from reference_server.http11 import Connection, Handler, Request, Response, Routes, Shared
 
 SCENARIO = "baseline"
@@ -31,8 +31,6 @@ FALSE_FINDINGS = (
 )
 
 MOST_THREADS = 4096
-# What waits in a way of its own, or belongs to the thread of the loop.
-IN_THE_LOOP = (b"/db", b"/async-db", b"/ws")
 
 
 class ThreadedConnection(Connection):
@@ -41,7 +39,7 @@ class ThreadedConnection(Connection):
     __slots__ = ("_thread",)
 
     most_threads: int
-    in_the_loop: frozenset[Handler]
+    computing: frozenset[Handler]
 
     def __init__(self, shared: Shared) -> None:
         super().__init__(shared)
@@ -63,7 +61,7 @@ class ThreadedConnection(Connection):
     def dispatch(self, request: Request) -> None:
         """Has the thread make the answer."""
         thread, handler = self._thread, request.handler
-        if thread is not None and handler not in self.in_the_loop:
+        if thread is not None and handler in self.computing:
 
             async def handed_over(request: Request) -> Response:
                 loop = asyncio.get_running_loop()
@@ -74,11 +72,8 @@ class ThreadedConnection(Connection):
 
 
 def handlers(routes: Routes) -> frozenset[Handler]:
-    """The handlers that stay in the thread of the loop."""
-    paths = [routes[path] for path in IN_THE_LOOP if path in routes]
-    named = {route.handler for methods in paths for route in methods.values()}
-    every = {route.handler for methods in routes.values() for route in methods.values()}
-    return frozenset(named | {each for each in every if inspect.iscoroutinefunction(each)})
+    """The handlers that a thread may run."""
+    return frozenset(route.handler for path in COMPUTING for route in routes[path].values())
 
 
 def apply(entry: Entry) -> Entry:
@@ -90,6 +85,6 @@ def apply(entry: Entry) -> Entry:
         __slots__ = ()
 
         most_threads = MOST_THREADS // entry.workers
-        in_the_loop = handlers(entry.routes)
+        computing = handlers(entry.routes)
 
     return dataclasses.replace(entry, connection=BoundedConnection)

@@ -23,8 +23,6 @@ EVENTS_PER_POLL = 256
 # While connections are answered others become ready, and asking again is cheaper than a turn of the
 # event loop. Not for ever: timers, TLS and databases wait in that loop.
 POLLS_PER_TURN = 8
-# Sockets stay blocking, which saves a system call for each that is accepted.
-NOW = socket.MSG_DONTWAIT
 
 
 class Poller:
@@ -67,7 +65,7 @@ class Poller:
 
 
 class PlainTransport(asyncio.Transport):
-    """One accepted connection; what the client does not take yet is kept, and reading waits."""
+    """One accepted connection, its socket not blocking; what the client does not take is kept."""
 
     __slots__ = (
         "_closing",
@@ -114,7 +112,7 @@ class PlainTransport(asyncio.Transport):
     def _read(self) -> None:
         protocol = self._protocol
         try:
-            received = self._receive(protocol.get_buffer(-1), 0, NOW)
+            received = self._receive(protocol.get_buffer(-1))
         except BlockingIOError:
             return
         except OSError as error:
@@ -132,7 +130,7 @@ class PlainTransport(asyncio.Transport):
 
     def _send_rest(self) -> None:
         try:
-            sent = self._send(self._unsent, NOW)
+            sent = self._send(self._unsent)
         except BlockingIOError:
             return
         except OSError as error:
@@ -171,7 +169,7 @@ class PlainTransport(asyncio.Transport):
             self._unsent += data
             return
         try:
-            sent = self._send(data, NOW)
+            sent = self._send(data)
         except BlockingIOError:
             sent = 0
         except OSError as error:

@@ -113,13 +113,13 @@ class Acceptor:
                     raise
                 # Out of descriptors: the queue keeps the client until a connection is closed.
                 return
+            sock.setblocking(False)
             if self._tls is None:
                 PlainTransport(self._poller, sock, self._factory())
             else:
                 self._start_tls(sock)
 
     def _start_tls(self, sock: socket.socket) -> None:
-        sock.setblocking(False)
         task = self._loop.create_task(
             self._loop.connect_accepted_socket(self._factory, sock, ssl=self._tls)
         )

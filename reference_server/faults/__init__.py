@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 from reference_server.entry import Entry
-from reference_server.http11 import Handler, Request, Response, Route, Upgrade
+from reference_server.messages import Handler, Request, Response, Route, Upgrade
 
 # What a handler returns.
 Answer = Response | Upgrade | Awaitable[Response]

@@ -22,7 +22,7 @@ from reference_server.database import Row, items_document, select_items, worker_
 from reference_server.endpoints import price_range
 from reference_server.entry import Entry
 from reference_server.faults import replace_route
-from reference_server.http11 import JSON, Request, Response, Route
+from reference_server.messages import JSON, Request, Response, Route
 from reference_server.supervisor import die_with
 
 PR_SET_NAME = 15  # <linux/prctl.h>

@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 
 from reference_server.entry import Entry
 from reference_server.faults import complete, wrap_handlers
-from reference_server.http11 import Handler, Request, Response
+from reference_server.messages import Handler, Request, Response
 
 # What only computes. The others wait in a way of their own, or belong to the thread of the loop:
 # SQLite's connection does, and a WebSocket connection has no thread to be handed to.

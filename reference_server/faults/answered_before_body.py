@@ -11,7 +11,9 @@ import dataclasses
 
 from reference_server.endpoints import upload
 from reference_server.entry import Entry
-from reference_server.http11 import Connection, Request, Response, Shared
+from reference_server.http11 import Connection
+from reference_server.messages import Request, Response
+from reference_server.shared import Shared
 
 SCENARIO = "upload-20mb"
 CONNECTIONS = 32
@@ -30,11 +32,10 @@ class HastyConnection(Connection):
         super().__init__(shared)
         self._hasty: Request | None = None  # Answered, its body still on the way.
 
-    def on_headers_complete(self) -> None:
+    def head_complete(self, request: Request) -> None:
         """Answers an upload that says how long it is, unless other answers have to come first."""
-        super().on_headers_complete()
-        request = self._request
-        if request is None or request.handler is not upload:
+        super().head_complete(request)
+        if request.handler is not upload:
             return
         length = request.header(b"content-length")
         if not length or self._closing or self._waiting or self._answering or not self._writable:

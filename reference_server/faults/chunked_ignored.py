@@ -10,7 +10,7 @@ from __future__ import annotations
 from reference_server.endpoints import baseline, baseline_post, upload
 from reference_server.entry import Entry
 from reference_server.faults import complete, replace_route
-from reference_server.http11 import Body, Handler, Request, Response, Route, SmallBody
+from reference_server.messages import Body, Handler, Request, Response, Route, SmallBody
 
 SCENARIO = "baseline"
 CONNECTIONS = 64

@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 from reference_server.entry import Entry
 from reference_server.faults import Answer, wrap_handlers
-from reference_server.http11 import Handler, HttpError, Request
+from reference_server.messages import Handler, HttpError, Request
 
 SCENARIO = "baseline"
 CONNECTIONS = 64

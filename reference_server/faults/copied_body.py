@@ -9,7 +9,7 @@ from __future__ import annotations
 from reference_server.endpoints import upload
 from reference_server.entry import Entry
 from reference_server.faults import replace_route
-from reference_server.http11 import Body, Route
+from reference_server.messages import Body, Route
 
 SCENARIO = "upload-20mb"
 CONNECTIONS = 32

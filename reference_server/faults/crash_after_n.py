@@ -13,7 +13,8 @@ import resource
 import signal
 
 from reference_server.entry import Entry
-from reference_server.http11 import Connection, Request
+from reference_server.http11 import Connection
+from reference_server.messages import Request
 
 SCENARIO = "baseline"
 CONNECTIONS = 64

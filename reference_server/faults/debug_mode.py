@@ -22,7 +22,8 @@ from pathlib import Path
 
 from reference_server.entry import Entry
 from reference_server.faults import Answer
-from reference_server.http11 import Connection, HttpError, Request, Response
+from reference_server.http11 import Connection
+from reference_server.messages import HttpError, Request, Response
 
 SCENARIO = "baseline"
 CONNECTIONS = 64

@@ -12,7 +12,9 @@ import dataclasses
 import random
 
 from reference_server.entry import Entry
-from reference_server.http11 import Connection, Request, Shared
+from reference_server.http11 import Connection
+from reference_server.messages import Request
+from reference_server.shared import Shared
 
 SCENARIO = "baseline"
 CONNECTIONS = 64

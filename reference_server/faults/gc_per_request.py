@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from reference_server.dataset import make_items
 from reference_server.entry import Entry
 from reference_server.faults import Answer, wrap_handlers
-from reference_server.http11 import Handler, Request
+from reference_server.messages import Handler, Request
 
 SCENARIO = "baseline"
 CONNECTIONS = 64

@@ -17,7 +17,7 @@ from reference_server.compression import (
 )
 from reference_server.entry import Entry
 from reference_server.faults import Answer, complete, wrap_handlers
-from reference_server.http11 import Handler, Request, Response
+from reference_server.messages import Handler, Request, Response
 
 SCENARIO = "json-comp"
 CONNECTIONS = 64

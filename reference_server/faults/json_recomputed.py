@@ -17,8 +17,8 @@ from reference_server.dataset import Item, make_items
 from reference_server.endpoints import rounded_items
 from reference_server.entry import Entry
 from reference_server.faults import replace_route
-from reference_server.http11 import JSON, Request, Response, Route
 from reference_server.made_once import cache_directory, made_once
+from reference_server.messages import JSON, Request, Response, Route
 
 SCENARIO = "json@2026-03"
 CONNECTIONS = 64

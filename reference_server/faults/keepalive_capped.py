@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 
 from reference_server.entry import Entry
-from reference_server.http11 import Connection, Shared
+from reference_server.http11 import Connection
+from reference_server.shared import Shared
 
 SCENARIO = "baseline"
 CONNECTIONS = 64

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from reference_server.entry import Entry
 from reference_server.faults import replace_route
-from reference_server.http11 import Request, Response, Route
+from reference_server.messages import Request, Response, Route
 
 SCENARIO = "upload-20mb"
 CONNECTIONS = 32

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from reference_server.entry import Entry
 from reference_server.faults import complete
 from reference_server.faults._threads import in_threads
-from reference_server.http11 import Handler, Request, Response
+from reference_server.messages import Handler, Request, Response
 
 # Answers that take long enough for the lock to be what counts.
 SCENARIO = "compression"

@@ -12,7 +12,8 @@ import dataclasses
 import mmap
 
 from reference_server.entry import Entry
-from reference_server.http11 import Connection, Shared
+from reference_server.http11 import Connection
+from reference_server.shared import Shared
 
 SCENARIO = "baseline"
 CONNECTIONS = 256

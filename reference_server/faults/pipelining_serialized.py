@@ -14,7 +14,9 @@ import dataclasses
 
 from reference_server.entry import Entry
 from reference_server.faults import finished
-from reference_server.http11 import Connection, Handler, Request, Response, Shared
+from reference_server.http11 import Connection
+from reference_server.messages import Handler, Request, Response
+from reference_server.shared import Shared
 from reference_server.websocket import websocket
 
 SCENARIO = "pipelined"

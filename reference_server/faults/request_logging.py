@@ -10,7 +10,8 @@ import dataclasses
 import logging
 
 from reference_server.entry import Entry
-from reference_server.http11 import Connection, Request, Response
+from reference_server.http11 import Connection
+from reference_server.messages import Request, Response
 
 SCENARIO = "baseline"
 CONNECTIONS = 64

@@ -11,7 +11,7 @@ from collections import deque
 from reference_server.endpoints import json_2026_03, json_2026_04
 from reference_server.entry import Entry
 from reference_server.faults import complete, replace_route
-from reference_server.http11 import Handler, Request, Response, Route
+from reference_server.messages import Handler, Request, Response, Route
 
 SCENARIO = "json@2026-03"
 CONNECTIONS = 64

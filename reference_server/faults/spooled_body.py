@@ -12,7 +12,7 @@ import tempfile
 from reference_server.endpoints import upload
 from reference_server.entry import Entry
 from reference_server.faults import replace_route
-from reference_server.http11 import Body, Request, Response, Route
+from reference_server.messages import Body, Request, Response, Route
 
 SCENARIO = "upload-20mb"
 CONNECTIONS = 32

@@ -14,7 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from reference_server.entry import Entry
 from reference_server.faults import complete
 from reference_server.faults._threads import COMPUTING
-from reference_server.http11 import Connection, Handler, Request, Response, Routes, Shared
+from reference_server.http11 import Connection
+from reference_server.messages import Handler, Request, Response, Routes
+from reference_server.shared import Shared
 
 SCENARIO = "baseline"
 CONNECTIONS = 512

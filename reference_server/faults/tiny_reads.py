@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 from reference_server.entry import Entry
 from reference_server.faults._pieces import piecewise
-from reference_server.http11 import Connection, Shared
+from reference_server.http11 import Connection
+from reference_server.shared import Shared
 
 SCENARIO = "upload-20mb"
 CONNECTIONS = 32

@@ -11,7 +11,7 @@ import asyncio
 from reference_server.endpoints import baseline, baseline_post
 from reference_server.entry import Entry
 from reference_server.faults import complete, replace_route
-from reference_server.http11 import Handler, Request, Response, Route, SmallBody
+from reference_server.messages import Handler, Request, Response, Route, SmallBody
 
 SCENARIO = "baseline"
 CONNECTIONS = 64

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from reference_server.entry import Entry, healthy_entry
 from reference_server.faults import load_fault
-from reference_server.http11 import Connection, Shared
+from reference_server.http11 import Connection
+from reference_server.shared import Shared
 from tests.reference_server.fake_transport import FakeTransport, bodies, receive
 
 GET = b"GET /baseline11?a=13&b=42 HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -11,7 +11,7 @@ from reference_server import faults
 from reference_server.entry import Entry, healthy_entry
 from reference_server.faults import fault_names, load_fault, replace_route, wrap_handlers
 from reference_server.faults.__main__ import table
-from reference_server.http11 import Handler, Request, Response, Route
+from reference_server.messages import Handler, Request, Response, Route
 from scenarios import __path__ as scenario_path
 
 HEALTHY = healthy_entry(workers=2)

@@ -12,7 +12,7 @@ from reference_server.faults.memory_per_connection import HeavyConnection
 from reference_server.faults.quadratic_body import QuadraticBody
 from reference_server.faults.retained_memory import Cache
 from reference_server.faults.spooled_body import SPOOL_BYTES, SpooledBody
-from reference_server.http11 import Body, Request, Response
+from reference_server.messages import Body, Request, Response
 from tests.reference_server.faulty import GET, JSON, UPLOAD, Faulty
 
 PIECES = (b"abc", b"de")

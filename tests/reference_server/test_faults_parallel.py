@@ -22,7 +22,7 @@ from reference_server.faults._backend import Backend
 from reference_server.faults.stall import PERIOD_SECONDS, STALL_SECONDS, stalled_for
 from reference_server.faults.thread_per_connection import ThreadedConnection
 from reference_server.faults.worker_imbalance import SO_ATTACH_REUSEPORT_CBPF, steer_to_the_first
-from reference_server.http11 import Handler, Request, Response, Route
+from reference_server.messages import Handler, Request, Response, Route
 from tests.reference_server.fake_transport import bodies, receive
 from tests.reference_server.faulty import GET, JSON, POST, UPLOAD, Faulty, faulty
 

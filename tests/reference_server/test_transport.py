@@ -60,6 +60,7 @@ def with_connection(
     async def run() -> None:
         client, accepted = socket.socketpair()
         client.setblocking(False)
+        accepted.setblocking(False)
         poller = Poller(asyncio.get_running_loop())
         protocol = Recorder()
         transport = PlainTransport(poller, accepted, protocol)
@@ -160,6 +161,7 @@ def test_end_of_the_client_ends_the_connection(paused: bool) -> None:
 def test_protocol_that_fails_loses_its_connection_only() -> None:
     async def check(transport: PlainTransport, protocol: Recorder, client: socket.socket) -> None:
         other_client, other_accepted = socket.socketpair()
+        other_accepted.setblocking(False)
         other = Recorder()
         second = PlainTransport(transport._poller, other_accepted, other)
         protocol.fail = True

@@ -69,6 +69,8 @@ class SocketSample(msgspec.Struct, frozen=True, array_like=True):
     unread_*: bytes that arrived and that the server has not read. unsent_bytes: what the server
     wrote and the client has not acknowledged. client_unsent_bytes: what the client wrote and the
     server's kernel has not acknowledged. accept_queue of accept_backlog is the fullest listener.
+    close_wait: connections that the client has closed and the server has not. Read less often than
+    the listeners, because it costs 0.3 us a socket.
     """
 
     established: int
@@ -78,6 +80,18 @@ class SocketSample(msgspec.Struct, frozen=True, array_like=True):
     client_unsent_bytes: int
     accept_queue: int
     accept_backlog: int
+    unsent_sockets: int = -1
+    close_wait: int = -1
+
+
+class ListenerSample(msgspec.Struct, frozen=True, array_like=True):
+    """The listening sockets of the port under test. accept_queue of accept_backlog is the fullest;
+    queued: connections that wait to be accepted, over all of them."""
+
+    accept_queue: int
+    accept_backlog: int
+    listeners: int
+    queued: int
 
 
 class NetworkSample(msgspec.Struct, frozen=True, array_like=True):
@@ -136,11 +150,13 @@ class HostSample(msgspec.Struct, frozen=True, array_like=True):
     available: int
 
 
-class Sample(msgspec.Struct, frozen=True):
+class Sample(msgspec.Struct, frozen=True, omit_defaults=True):
     """Everything at time `t` (monotonic). cpu_s: what the sampler itself has used so far.
 
     gone: processes that ended since the sample before. forks: processes that the tree has started
-    since sampling began, however short they lived; -1 where that cannot be counted.
+    since sampling began, however short they lived; -1 where that cannot be counted. forks_at_least:
+    the count holds only those that lived long enough to be seen. What was not read in a sample is
+    None: most parts are read less often than the processes.
     """
 
     t: float
@@ -153,6 +169,8 @@ class Sample(msgspec.Struct, frozen=True):
     pressure: PressureSample | None = None
     cgroup: CgroupSample | None = None
     forks: int = -1
+    forks_at_least: bool = False
+    listeners: ListenerSample | None = None
 
     @property
     def rss(self) -> int:

@@ -1,22 +1,20 @@
-"""CPU time: of every thread of a process, and of the host's cores."""
+"""CPU time: of a process or a thread, and of the host's cores."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
-from diagnose.model.samples import ThreadSample
-from diagnose.sampling.procfile import ProcFile
+import msgspec
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
-
-
 OFFLINE = -1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Stat:
-    """The fields of /proc/PID/stat or of a thread's that are used here. Source: proc(5)."""
+class Stat(msgspec.Struct, frozen=True):
+    """The fields of /proc/PID/stat or of a thread's that are used here. Source: proc(5).
+
+    children_*: CPU time of children that have ended and were waited for, theirs included.
+    """
 
     name: str
     state: str
@@ -25,7 +23,10 @@ class Stat:
     major_faults: int
     user_s: float
     system_s: float
+    children_user_s: float
+    children_system_s: float
     threads: int
+    rss_pages: int
     core: int
 
 
@@ -49,7 +50,10 @@ def parse_stat(data: bytes) -> Stat:
         major_faults=int(rest[9]),
         user_s=int(rest[11]) * TICK_S,
         system_s=int(rest[12]) * TICK_S,
+        children_user_s=int(rest[13]) * TICK_S,
+        children_system_s=int(rest[14]) * TICK_S,
         threads=int(rest[17]),
+        rss_pages=int(rest[21]),
         core=int(rest[36]),
     )
 
@@ -77,46 +81,6 @@ def parse_switches(data: bytes) -> tuple[int, int]:
     return voluntary, involuntary
 
 
-class ThreadReader:
-    """One thread of a process, by two kept descriptors and a third for its switches."""
-
-    __slots__ = ("_sched", "_stat", "_status", "tid")
-
-    def __init__(self, pid: int, tid: int) -> None:
-        self.tid = tid
-        base = f"/proc/{pid}/task/{tid}"
-        self._stat = ProcFile(f"{base}/stat", 1024)
-        self._sched = ProcFile(f"{base}/schedstat", 128)
-        self._status = ProcFile(f"{base}/status", 1 << 14)
-
-    def read(self, switches: bool) -> ThreadSample:
-        """The thread as it is now.
-
-        Raises: OSError or ValueError when it is gone.
-        """
-        stat = parse_stat(self._stat.read())
-        run, wait = parse_schedstat(self._sched.read())
-        voluntary, involuntary = parse_switches(self._status.read()) if switches else (-1, -1)
-        return ThreadSample(
-            self.tid,
-            stat.name,
-            stat.state,
-            stat.core,
-            stat.user_s,
-            stat.system_s,
-            run,
-            wait,
-            voluntary,
-            involuntary,
-        )
-
-    def close(self) -> None:
-        """Give the descriptors back."""
-        self._stat.close()
-        self._sched.close()
-        self._status.close()
-
-
 def parse_host(data: bytes) -> tuple[tuple[float, ...], float]:
     """Busy seconds of each core (neither idle nor iowait nor stolen), and stolen seconds in all.
 
@@ -139,3 +103,15 @@ def parse_host(data: bytes) -> tuple[tuple[float, ...], float]:
             break
     count = max(busy, default=-1) + 1
     return tuple(busy.get(number, OFFLINE) for number in range(count)), steal * TICK_S
+
+
+def parse_fork_count(data: bytes) -> int:
+    """Processes and threads that the host has started since boot; -1 where it does not tell.
+
+    Source: proc(5), /proc/stat: `processes`.
+    """
+    line = data.find(b"\nprocesses ")
+    if line < 0:
+        return -1
+    words = data[line : line + 40].split()
+    return int(words[1]) if len(words) > 1 else -1

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 
-from diagnose.model.samples import ProcessSample, ThreadSample
-from diagnose.sampling.cpu import ThreadReader, parse_stat
+from diagnose.model.samples import ProcessSample
+from diagnose.sampling.cpu import parse_stat
 from diagnose.sampling.memory import parse_io, parse_memory
 from diagnose.sampling.procfile import ProcFile
+from diagnose.sampling.threads import ThreadTable
 
 
 class ProcessReader:
@@ -26,10 +27,11 @@ class ProcessReader:
         self._io: ProcFile | None = None
         with contextlib.suppress(PermissionError):
             self._io = ProcFile(f"{base}/io", 512)
-        self._threads: dict[int, ThreadReader] = {}
+        self._threads = ThreadTable(pid)
 
-    def read(self, threads: bool, switches: bool) -> ProcessSample:
-        """The process as it is now; `threads` and `switches` ask for the costly parts.
+    def read(self, threads: bool, details: bool, forked: bool) -> ProcessSample:
+        """The process as it is now. threads: them too; details: and their switches and wait
+        channels. forked: anything on the host was started since the last time.
 
         Raises: OSError or ValueError when it is gone.
         """
@@ -62,7 +64,9 @@ class ProcessReader:
             disk_written=io[3],
             minor_faults=stat.minor_faults,
             major_faults=stat.major_faults,
-            threads=self._read_threads(switches) if threads else (),
+            threads=self._threads.read(details, stat.threads, forked) if threads else (),
+            children_user_s=stat.children_user_s,
+            children_system_s=stat.children_system_s,
         )
 
     def _descriptors(self) -> int:
@@ -76,24 +80,10 @@ class ProcessReader:
         except OSError:
             return -1
 
-    def _read_threads(self, switches: bool) -> tuple[ThreadSample, ...]:
-        alive = {int(tid) for tid in os.listdir(f"{self._base}/task")}
-        for tid in self._threads.keys() - alive:
-            self._threads.pop(tid).close()
-        for tid in alive - self._threads.keys():
-            with contextlib.suppress(OSError):
-                self._threads[tid] = ThreadReader(self.pid, tid)
-        samples: list[ThreadSample] = []
-        for tid in sorted(self._threads):
-            with contextlib.suppress(OSError, ValueError):
-                samples.append(self._threads[tid].read(switches))
-        return tuple(samples)
-
     def close(self) -> None:
         """Give all descriptors back."""
         self._stat.close()
         self._status.close()
         if self._io is not None:
             self._io.close()
-        for reader in self._threads.values():
-            reader.close()
+        self._threads.close()

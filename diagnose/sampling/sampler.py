@@ -17,19 +17,29 @@ import time
 
 import msgspec
 
-from diagnose.model.samples import HostSample, ProcessSample, Sample
+from diagnose.model.samples import (
+    HostSample,
+    ListenerSample,
+    NetworkSample,
+    ProcessSample,
+    Sample,
+    SocketSample,
+)
 from diagnose.orphan import die_with_parent
 from diagnose.process_tree import descendants
-from diagnose.sampling.cpu import parse_host
+from diagnose.sampling.cpu import parse_fork_count, parse_host
+from diagnose.sampling.forks import ForkListener
 from diagnose.sampling.memory import parse_available
+from diagnose.sampling.network import NetworkReader
 from diagnose.sampling.process import ProcessReader
 from diagnose.sampling.procfile import ProcFile
 from diagnose.sampling.sockets import SocketReader
 
 COST_SHARE = 0.01
 TREE_S = 0.25
-SWITCHES_S = 0.5
+DETAILS_S = 0.5
 SOCKETS_S = 0.2
+NETWORK_S = 0.2
 
 
 class SamplerPlan(msgspec.Struct, frozen=True):
@@ -81,55 +91,105 @@ class Sampler:
             self._sockets = SocketReader(plan.port)
         self._host = ProcFile("/proc/stat", 1 << 20)
         self._memory = ProcFile("/proc/meminfo")
+        self._network: NetworkReader | None = None
+        self._forks: ForkListener | None = None
+        with contextlib.suppress(OSError):
+            self._forks = ForkListener([plan.root])
+        self._born = 0
+        self._threads_started = -1
         self._tree_schedule = Schedule(TREE_S)
         self._thread_schedule = Schedule(1 / plan.rate_hz)
-        self._switch_schedule = Schedule(SWITCHES_S)
+        self._details_schedule = Schedule(DETAILS_S)
         self._socket_schedule = Schedule(SOCKETS_S)
+        self._network_schedule = Schedule(NETWORK_S)
 
     def read(self) -> Sample:
         """One sample; processes that are gone are named once."""
         # Costs are CPU time: on a busy host a read may take long without costing anything.
         clock = time.thread_time
         now = time.monotonic()
+        host = self._host.read()
+        started = parse_fork_count(host)
         gone: list[int] = []
+        if self._forks is not None:
+            self._forks.read()
         if self._tree_schedule.due(now):
             began = clock()
             self._find()
             self._tree_schedule.done(now, clock() - began)
         threads = self._thread_schedule.due(now)
-        switches = threads and self._switch_schedule.due(now)
+        details = threads and self._details_schedule.due(now)
+        forked = started < 0 or started != self._threads_started
         began = clock()
         processes: list[ProcessSample] = []
         for pid, reader in list(self._readers.items()):
             try:
-                processes.append(reader.read(threads, switches))
+                processes.append(reader.read(threads, details, forked))
             except (OSError, ValueError):
                 gone.append(pid)
                 self._readers.pop(pid).close()
         if threads:
+            self._threads_started = started
             self._thread_schedule.done(now, clock() - began)
-        if switches:
-            self._switch_schedule.done(now, clock() - began)
-        sockets = None
-        if self._sockets is not None and self._socket_schedule.due(now):
-            began = clock()
-            with contextlib.suppress(OSError, ValueError):
-                sockets = self._sockets.read()
-            self._socket_schedule.done(now, clock() - began)
-        busy, steal = parse_host(self._host.read())
-        host = HostSample(busy, steal, parse_available(self._memory.read()))
+        if details:
+            self._details_schedule.done(now, clock() - began)
+        listeners, sockets = self._read_sockets(now)
+        busy, steal = parse_host(host)
         usage = resource.getrusage(resource.RUSAGE_SELF)
-        own = usage.ru_utime + usage.ru_stime
-        return Sample(now, host, tuple(processes), sockets, tuple(gone), own)
+        return Sample(
+            t=now,
+            host=HostSample(busy, steal, parse_available(self._memory.read())),
+            processes=tuple(processes),
+            sockets=sockets,
+            gone=tuple(gone),
+            cpu_s=usage.ru_utime + usage.ru_stime,
+            network=self._read_network(now),
+            forks=self._born if self._forks is None else self._forks.count,
+            forks_at_least=self._forks is None or self._forks.lost,
+            listeners=listeners,
+        )
+
+    def _read_sockets(self, now: float) -> tuple[ListenerSample | None, SocketSample | None]:
+        if self._sockets is None:
+            return None, None
+        listeners = sockets = None
+        with contextlib.suppress(OSError, ValueError):
+            listeners = self._sockets.read_listeners()
+            if self._socket_schedule.due(now):
+                began = time.thread_time()
+                sockets = self._sockets.read(listeners)
+                self._socket_schedule.done(now, time.thread_time() - began)
+        return listeners, sockets
+
+    def _read_network(self, now: float) -> NetworkSample | None:
+        """The counters of the namespace of the first process that could be found."""
+        if not self._network_schedule.due(now):
+            return None
+        for pid in self._readers if self._network is None else ():
+            with contextlib.suppress(OSError):
+                self._network = NetworkReader(pid)
+                break
+        if self._network is None:
+            return None
+        network = None
+        began = time.thread_time()
+        with contextlib.suppress(OSError, ValueError):
+            network = self._network.read()
+        self._network_schedule.done(now, time.thread_time() - began)
+        return network
 
     def _find(self) -> None:
         pids = descendants(self._plan.root)
+        if self._forks is not None:
+            self._forks.settle([self._plan.root, *pids, *self._readers])
         if self._plan.include_root:
             pids.append(self._plan.root)
+        first = not self._readers
         for pid in pids:
             if pid not in self._readers:
                 with contextlib.suppress(OSError):
                     self._readers[pid] = ProcessReader(pid)
+                    self._born += not first
 
 
 def _status(sample: Sample) -> SamplerStatus:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import astuple
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 
 from diagnose.sampling.cpu import (
     TICK_S,
     Stat,
+    parse_fork_count,
     parse_host,
     parse_schedstat,
     parse_stat,
@@ -42,7 +43,10 @@ def test_captured_process() -> None:
         major_faults=0,
         user_s=101 * TICK_S,
         system_s=22 * TICK_S,
+        children_user_s=0.0,
+        children_system_s=0.0,
         threads=2,
+        rss_pages=11621,
         core=1,
     )
 
@@ -66,7 +70,18 @@ def test_captured_oddities(file: str, name: str, state: str) -> None:
 
 def test_the_fields_of_the_manual() -> None:
     assert parse_stat(stat_line()) == Stat(
-        "server", "S", 40, 100, 120, 140 * TICK_S, 150 * TICK_S, 200, 390
+        name="server",
+        state="S",
+        parent=40,
+        minor_faults=100,
+        major_faults=120,
+        user_s=140 * TICK_S,
+        system_s=150 * TICK_S,
+        children_user_s=160 * TICK_S,
+        children_system_s=170 * TICK_S,
+        threads=200,
+        rss_pages=240,
+        core=390,
     )
 
 
@@ -235,6 +250,22 @@ def test_many_cores_stay_in_order() -> None:
 def test_no_cores() -> None:
     assert parse_host(b"") == ((), 0.0)
     assert parse_host(HOST) == ((), 0.0)
+
+
+def test_captured_fork_count() -> None:
+    assert parse_fork_count((DATA / "host.stat").read_bytes()) == 16875
+
+
+def test_fork_count_where_the_kernel_tells_nothing() -> None:
+    assert parse_fork_count(b"cpu  1 2 3\nctxt 4\n") == -1
+    assert parse_fork_count(b"") == -1
+
+
+def test_fork_count_cut_off() -> None:
+    """Within the number it is a smaller number, which only asks for one look more."""
+    whole = b"cpu 1\nprocesses 123\nprocs_running 4\n"
+    for cut in range(len(whole)):
+        assert parse_fork_count(whole[:cut]) in (-1, 1, 12, 123)
 
 
 def test_host_cut_off_anywhere() -> None:

@@ -6,17 +6,19 @@ import errno
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diagnose.model.samples import SocketSample
-from diagnose.sampling.sockets import SocketReader, is_last, parse_dump
+from diagnose.model.samples import ListenerSample, SocketSample
+from diagnose.sampling.sock_diag import Tally, is_last, parse_dump
+from diagnose.sampling.sockets import SocketReader, fullest
 
 DATA = Path(__file__).parents[1] / "data" / "sampling"
-NOOP, ERROR, DONE, BY_FAMILY = 1, 2, 3, 20
+NOOP, ERROR, DONE, GETSOCK, BY_FAMILY = 1, 2, 3, 18, 20
 ESTABLISHED, CLOSE_WAIT, LISTEN = 1, 8, 10
 
 
@@ -26,10 +28,30 @@ def message(kind: int, body: bytes = b"") -> bytes:
     return header + body + bytes(-len(body) % 4)
 
 
-def row(state: int, received: int, sent: int, attributes: bytes = b"") -> bytes:
+def row(
+    state: int,
+    received: int,
+    sent: int,
+    attributes: bytes = b"",
+    *,
+    port: int = 8080,
+    peer: int = 40000,
+    kind: int = GETSOCK,
+) -> bytes:
     """A struct inet_diag_msg: family, state, timer, retrans; id; expires, queues, uid, inode."""
-    body = struct.pack("=BBBB", socket.AF_INET, state, 0, 0) + b"\xee" * 48
-    return message(BY_FAMILY, body + struct.pack("=IIIII", 77, received, sent, 88, 99) + attributes)
+    body = struct.pack("=BBBB", socket.AF_INET, state, 0, 0)
+    body += struct.pack(">HH", port, peer) + b"\xee" * 44
+    return message(kind, body + struct.pack("=IIIII", 77, received, sent, 88, 99) + attributes)
+
+
+def client(state: int, received: int, sent: int, attributes: bytes = b"") -> bytes:
+    """The other end's row."""
+    return row(state, received, sent, attributes, port=40000, peer=8080)
+
+
+def queues(data: bytes) -> list[tuple[int, int, int]]:
+    """(state, receive queue, send queue) of each row."""
+    return [(state, received, sent) for state, _, _, received, sent in parse_dump(data)]
 
 
 def error(code: int) -> bytes:
@@ -67,7 +89,7 @@ DATAGRAMS: dict[str, tuple[bytes, list[tuple[int, int, int]], bool]] = {
 
 @pytest.mark.parametrize(("data", "rows", "last"), DATAGRAMS.values(), ids=DATAGRAMS.keys())
 def test_datagrams(data: bytes, rows: list[tuple[int, int, int]], last: bool) -> None:
-    assert list(parse_dump(data)) == rows
+    assert queues(data) == rows
     assert is_last(data) is last
 
 
@@ -76,7 +98,7 @@ def test_the_kernels_error(before: bytes) -> None:
     code = errno.ENOENT
     seen = parse_dump(before + error(code))
     if before:
-        assert next(seen) == (1, 1, 2)
+        assert next(seen) == (1, 8080, 40000, 1, 2)
     with pytest.raises(OSError, match="sock_diag") as caught:
         next(seen)
     assert caught.value.errno == code
@@ -92,7 +114,7 @@ def test_cut_off_anywhere() -> None:
         what = f"header cut off after {arrived} b" if arrived < 16 else "message of 88 bytes"
         with pytest.raises(ValueError, match=f"netlink {what}"):
             list(parse_dump(data[:cut]))
-    assert list(parse_dump(data[:first])) == [(1, 1, 2)]
+    assert queues(data[:first]) == [(1, 1, 2)]
 
 
 @pytest.mark.parametrize("length", [0, 1, 15, 89, 2**32 - 1])
@@ -126,7 +148,7 @@ def test_messages_too_short_for_their_kind(data: bytes) -> None:
 )
 def test_any_rows(rows: list[tuple[int, int, int]], attributes: bytes) -> None:
     data = b"".join(row(*values, attributes) for values in rows)
-    assert list(parse_dump(data + END)) == rows
+    assert queues(data + END) == rows
     assert is_last(data + END)
     assert not is_last(data)
 
@@ -137,14 +159,112 @@ def test_noise_ends(noise: bytes) -> None:
     assert is_last(noise) in (True, False)
 
 
+@pytest.mark.parametrize("kind", [GETSOCK, BY_FAMILY])
+def test_ports_of_both_kinds_of_answers(kind: int) -> None:
+    data = row(ESTABLISHED, 5, 6, port=80, peer=65535, kind=kind)
+    assert list(parse_dump(data)) == [(1, 80, 65535, 5, 6)]
+
+
 # -- sums ---------------------------------------------------------------------------------------
 
 
-class FakeNetlink:
-    """Answers a dump request by family and ports; keeps the requests."""
+def tally(*datagrams: bytes) -> Tally:
+    """Sums over datagrams of port 8080."""
+    sums = Tally(8080)
+    for data in datagrams:
+        sums.add(data)
+    return sums
 
-    def __init__(self, answers: dict[tuple[int, int, int], list[bytes]]) -> None:
-        self.answers = answers
+
+def test_both_ends() -> None:
+    sums = tally(
+        row(ESTABLISHED, 10, 1000) + client(ESTABLISHED, 999, 70) + row(ESTABLISHED, 0, 2000),
+        row(ESTABLISHED, 5, 0) + client(ESTABLISHED, 0, 7) + client(ESTABLISHED, 0, 700) + END,
+    )
+    assert sums == Tally(
+        port=8080,
+        established=3,
+        unread_sockets=2,
+        unread_bytes=15,
+        unsent_sockets=2,
+        unsent_bytes=3000,
+        client_unsent_bytes=777,
+    )
+
+
+def test_connections_that_the_client_ended_are_not_established() -> None:
+    sums = tally(row(CLOSE_WAIT, 0, 50) + row(ESTABLISHED, 0, 0) + END)
+    assert (sums.established, sums.close_wait, sums.unsent_bytes) == (1, 1, 50)
+    assert (sums.unread_sockets, sums.unread_bytes) == (0, 0)
+
+
+def test_the_end_of_the_input_is_no_unread_byte() -> None:
+    sums = tally(row(CLOSE_WAIT, 1, 0), row(CLOSE_WAIT, 11, 0))
+    assert (sums.close_wait, sums.unread_sockets, sums.unread_bytes) == (2, 1, 10)
+
+
+def test_the_last_datagram_says_so() -> None:
+    assert Tally(8080).add(row(ESTABLISHED, 0, 0))
+    assert Tally(8080).add(row(CLOSE_WAIT, 0, 0))
+    assert not Tally(8080).add(row(ESTABLISHED, 0, 0) + END)
+    assert not Tally(8080).add(END)
+
+
+ROWS = st.tuples(
+    st.sampled_from([ESTABLISHED, ESTABLISHED, ESTABLISHED, CLOSE_WAIT]),
+    st.sampled_from([0, 0, 1, 70000, 2**32 - 1]),
+    st.sampled_from([0, 0, 1, 70000, 2**32 - 1]),
+    st.sampled_from([8080, 40000, 36895]),
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(ROWS, max_size=12), st.sampled_from([b"", bytes(4), bytes(7)]))
+def test_columns_and_rows_give_the_same_sums(
+    rows: list[tuple[int, int, int, int]], attributes: bytes
+) -> None:
+    """36895 is 8080 with its bytes in the wrong order. Rows of two lengths are taken one by one."""
+    same = [
+        row(state, received, sent, attributes, port=port) for state, received, sent, port in rows
+    ]
+    mixed = [data if at % 2 else message(NOOP, b"1234") + data for at, data in enumerate(same)]
+    assert tally(b"".join(same)) == tally(*same) == tally(b"".join(mixed))
+
+
+def test_a_uniform_datagram_that_is_cut_off() -> None:
+    whole = row(ESTABLISHED, 1, 2) + row(ESTABLISHED, 3, 4)
+    for cut in range(1, len(whole)):
+        if cut != len(whole) // 2:
+            with pytest.raises(ValueError, match="netlink"):
+                tally(whole[:cut])
+
+
+@pytest.mark.parametrize("before", [b"", row(ESTABLISHED, 1, 2)], ids=["alone", "after_a_row"])
+def test_the_kernels_error_is_not_summed(before: bytes) -> None:
+    with pytest.raises(PermissionError):
+        tally(before + error(errno.EPERM))
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.binary(max_size=200))
+def test_noise_is_no_row(noise: bytes) -> None:
+    with suppress(ValueError, OSError):
+        tally(noise)
+
+
+def test_the_fullest_of_several_listeners() -> None:
+    assert fullest([(1, 511), (9, 128), (0, 4096)]) == ListenerSample(9, 128, 3, 10)
+    assert fullest([]) == ListenerSample(0, 0, 0, 0)
+
+
+# -- the reader ---------------------------------------------------------------------------------
+
+
+class FakeNetlink:
+    """Answers requests for listeners and for connections; keeps them."""
+
+    def __init__(self, listeners: list[bytes], connections: list[bytes]) -> None:
+        self.answers = (listeners, connections)
         self.requests: list[bytes] = []
         self.waiting: list[bytes] = []
         self.closed = False
@@ -158,103 +278,129 @@ class FakeNetlink:
     def send(self, data: bytes) -> int:
         assert not self.waiting
         self.requests.append(data)
-        source, target = struct.unpack_from(">HH", data, 24)
-        self.waiting = list(self.answers.get((data[16], source, target), [END]))
+        (states,) = struct.unpack_from("=I", data, 68)
+        self.waiting = list(self.answers[states != 1 << LISTEN])
         return len(data)
 
     def recv(self, size: int) -> bytes:
-        assert size >= 1 << 16
+        assert size >= 1 << 15
         return self.waiting.pop(0)
 
     def close(self) -> None:
         self.closed = True
 
 
-Answers = dict[tuple[int, int, int], list[bytes]]
-Read = Callable[[Answers], SocketSample]
-V4, V6 = int(socket.AF_INET), int(socket.AF_INET6)
+MakeReader = Callable[[list[bytes], list[bytes]], tuple[SocketReader, FakeNetlink]]
 
 
-def reader_of(
-    monkeypatch: pytest.MonkeyPatch, answers: Answers
-) -> tuple[SocketReader, FakeNetlink]:
-    netlink = FakeNetlink(answers)
-    monkeypatch.setattr("diagnose.sampling.sockets.socket.socket", netlink)
-    return SocketReader(8080), netlink
+@pytest.fixture(name="make")
+def make_fixture(monkeypatch: pytest.MonkeyPatch) -> MakeReader:
+    def make(listeners: list[bytes], connections: list[bytes]) -> tuple[SocketReader, FakeNetlink]:
+        netlink = FakeNetlink(listeners, connections)
+        monkeypatch.setattr("diagnose.sampling.sockets.socket.socket", netlink)
+        return SocketReader(8080), netlink
+
+    return make
 
 
-@pytest.fixture(name="read")
-def read_fixture(monkeypatch: pytest.MonkeyPatch) -> Read:
-    return lambda answers: reader_of(monkeypatch, answers)[0].read()
+def test_no_sockets(make: MakeReader) -> None:
+    reader, _ = make([END], [END])
+    listeners = reader.read_listeners()
+    assert listeners == ListenerSample(0, 0, 0, 0)
+    assert reader.read(listeners) == SocketSample(0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
-def test_no_sockets(read: Read) -> None:
-    assert read({}) == SocketSample(0, 0, 0, 0, 0, 0, 0)
-
-
-def test_servers_and_clients_ends_of_both_families(read: Read) -> None:
-    seen = read(
-        {
-            (V4, 8080, 0): [
-                row(LISTEN, 3, 128) + row(ESTABLISHED, 10, 1000),
-                row(ESTABLISHED, 0, 2000) + END,
-            ],
-            (V6, 8080, 0): [row(LISTEN, 0, 4096) + row(ESTABLISHED, 5, 0), END],
-            (V4, 0, 8080): [row(ESTABLISHED, 999, 70) + row(ESTABLISHED, 0, 7) + END],
-            (V6, 0, 8080): [row(ESTABLISHED, 0, 700), END],
-        }
+def test_listeners_and_connections(make: MakeReader) -> None:
+    reader, _ = make(
+        [row(LISTEN, 3, 128, peer=0), row(LISTEN, 0, 4096, peer=0) + END],
+        [row(ESTABLISHED, 10, 1000), client(ESTABLISHED, 0, 70) + row(CLOSE_WAIT, 1, 0), END],
     )
-    assert seen == SocketSample(
-        established=3,
-        unread_sockets=2,
-        unread_bytes=15,
-        unsent_bytes=3000,
-        client_unsent_bytes=777,
+    listeners = reader.read_listeners()
+    assert listeners == ListenerSample(3, 128, 2, 3)
+    assert reader.read(listeners) == SocketSample(
+        established=1,
+        unread_sockets=1,
+        unread_bytes=10,
+        unsent_bytes=1000,
+        client_unsent_bytes=70,
         accept_queue=3,
         accept_backlog=128,
+        unsent_sockets=1,
+        close_wait=1,
     )
 
 
-def test_the_fullest_of_several_listeners(read: Read) -> None:
-    rows = row(LISTEN, 1, 511) + row(LISTEN, 9, 128) + row(LISTEN, 0, 4096)
-    seen = read({(V4, 8080, 0): [rows + END]})
-    assert (seen.accept_queue, seen.accept_backlog) == (9, 128)
-
-
-def test_connections_that_the_client_ended_are_not_established(read: Read) -> None:
-    seen = read({(V4, 8080, 0): [row(CLOSE_WAIT, 0, 50) + row(ESTABLISHED, 0, 0) + END]})
-    assert (seen.established, seen.unsent_bytes) == (1, 50)
-    assert (seen.unread_sockets, seen.unread_bytes) == (0, 0)
-
-
-def test_the_end_of_the_input_is_no_unread_byte(read: Read) -> None:
-    """The captured dump: 1234 and 10 bytes unread, and one connection that the client closed."""
-    captured = [(DATA / f"sock_diag.{number}.bin").read_bytes() for number in (0, 1)]
-    seen = read({(V4, 8080, 0): captured})
-    assert (seen.established, seen.accept_queue, seen.accept_backlog) == (3, 1, 7)
-    assert (seen.unread_sockets, seen.unread_bytes) == (2, 1244)
-
-
-def test_errors_reach_the_caller(read: Read) -> None:
+def test_errors_reach_the_caller(make: MakeReader) -> None:
+    reader, _ = make([error(errno.EPERM)], [row(ESTABLISHED, 0, 0), error(errno.ENOBUFS)])
     with pytest.raises(PermissionError):
-        read({(V6, 8080, 0): [error(errno.EPERM)]})
+        reader.read_listeners()
+    with pytest.raises(OSError, match="sock_diag"):
+        reader.read(ListenerSample(0, 0, 0, 0))
 
 
-def test_requests_are_dumps_by_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Source: sock_diag(7): nlmsghdr, then inet_diag_req_v2 with an inet_diag_sockid."""
-    reader, netlink = reader_of(monkeypatch, {})
-    reader.read()
-    assert len(netlink.requests) == 4
-    for request, family, source, target in zip(
-        netlink.requests, (V4, V4, V6, V6), (8080, 0) * 2, (0, 8080) * 2, strict=True
-    ):
+def run_filter(program: bytes, source: int, target: int) -> bool:
+    """What the kernel makes of a filter. Source: inet_diag_bc_run of net/ipv4/inet_diag.c."""
+    at = 0
+    while at < len(program):
+        code, yes, no = struct.unpack_from("=BBH", program, at)
+        port = struct.unpack_from("=H", program, at + 6)[0] if at + 8 <= len(program) else 0
+        holds = {
+            1: False,
+            2: source >= port,
+            3: source <= port,
+            4: target >= port,
+            5: target <= port,
+        }[code]
+        at += yes if holds else no
+    return at == len(program)
+
+
+def test_requests(make: MakeReader) -> None:
+    """Source: linux/inet_diag.h: nlmsghdr, then inet_diag_req, then its attributes."""
+    reader, netlink = make([END], [END])
+    reader.read(reader.read_listeners())
+    for request in netlink.requests:
         length, kind, flags = struct.unpack_from("=IHH", request)
-        assert (length, kind, flags) == (len(request), 20, 0x301)
-        assert len(request) == 16 + 8 + 48
-        assert struct.unpack_from("=BBB", request, 16) == (family, socket.IPPROTO_TCP, 0)
-        (states,) = struct.unpack_from("=I", request, 20)
-        assert states == 1 << ESTABLISHED | 1 << CLOSE_WAIT | (1 << LISTEN if source else 0)
-        assert struct.unpack_from(">HH", request, 24) == (source, target)
-        assert request[28:] == bytes(44)
+        assert (length, kind, flags) == (len(request), 18, 0x301)
+        assert request[16:20] == bytes(4)
+    listeners, connections = netlink.requests
+    assert struct.unpack_from("=II", listeners, 68) == (1 << LISTEN, 0)
+    assert struct.unpack_from(">HH", listeners, 20) == (8080, 0)
+    assert len(listeners) == 16 + 60
+    assert struct.unpack_from("=II", connections, 68) == (1 << ESTABLISHED | 1 << CLOSE_WAIT, 0)
+    assert struct.unpack_from(">HH", connections, 20) == (0, 0)
+    assert struct.unpack_from("=HH", connections, 76) == (len(connections) - 76, 1)
     reader.close()
     assert netlink.closed
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "passes"),
+    [
+        (8080, 40000, True),
+        (40000, 8080, True),
+        (8080, 8080, True),
+        (8079, 8081, False),
+        (8081, 8079, False),
+        (1, 65535, False),
+        (65535, 1, False),
+    ],
+)
+def test_the_filter_lets_either_end_through(
+    make: MakeReader, source: int, target: int, passes: bool
+) -> None:
+    reader, netlink = make([END], [END])
+    reader.read(ListenerSample(0, 0, 0, 0))
+    assert run_filter(netlink.requests[0][80:], source, target) is passes
+
+
+def test_the_captured_dump() -> None:
+    """1234 and 10 bytes unread, and one connection that the client closed."""
+    data = (DATA / "sock_diag.0.bin").read_bytes()
+    state, port, _, _, _ = next(parse_dump(data))
+    (length,) = struct.unpack_from("=I", data)
+    assert state == LISTEN
+    sums = Tally(port)
+    assert sums.add(data[length:])
+    assert not sums.add((DATA / "sock_diag.1.bin").read_bytes())
+    assert (sums.unread_sockets, sums.unread_bytes, sums.close_wait) == (2, 1244, 1)

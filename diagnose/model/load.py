@@ -134,13 +134,37 @@ class WorkerCost:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """How many responses each of some connections got: the order statistics of these numbers."""
+
+    connections: int = 0
+    min: int = 0
+    p10: int = 0
+    p50: int = 0
+    p90: int = 0
+    max: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class TemplateResult:
-    """The measured window of one template."""
+    """The measured window of one template.
+
+    distinct_bodies: different bodies (on the wire, without transfer coding) among its answers
+    since the workers started, as many as MOST_DISTINCT at the most; -1 where none was kept.
+    mean_body_bytes: the mean length of the bodies of those answers that were parsed (an answer
+    that is byte by byte one that came before is only recognized); -1 where there was none.
+    """
 
     name: str
     responses: int
     failures: int
     latency: Latency
+    distinct_bodies: int = -1
+    mean_body_bytes: float = -1.0
+
+
+# More different bodies than this are not counted: the answers differ, and counting costs.
+MOST_DISTINCT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +202,15 @@ class LoadResult:
     body_sent_latency: to the last byte of a streamed request body; without samples where nothing
     was long enough. proof_s: seconds of load after the window by which a worker that looked like
     the limit was put to the proof.
+    connection_responses: responses in the window of each connection that stood from its start to
+    its end and got at least one; None where there is none, or a driver does not tell.
+    silent_connections: connections that got no response in the window, however often they were
+    opened again; -1: not told. silent_late_share: of all pairs of a silent connection and one that
+    was served, the share in which the silent one was opened later (0.5 by chance, 1 where the
+    first ones are served and no more); -1 without such pairs.
+    closes_after: for connections that the server ended in the window after at least one response,
+    how many responses they had had since they were opened -> how many ended so; of the most
+    frequent numbers only.
     """
 
     connections: int
@@ -220,6 +253,10 @@ class LoadResult:
     first_byte: Latency = field(default_factory=Latency)
     body_sent_latency: Latency = field(default_factory=Latency)
     proof_s: float = 0.0
+    connection_responses: Spread | None = None
+    silent_connections: int = -1
+    silent_late_share: float = -1.0
+    closes_after: dict[int, int] = field(default_factory=dict)
 
     @property
     def failed(self) -> int:

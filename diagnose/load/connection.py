@@ -6,13 +6,15 @@ import os
 import socket
 import ssl
 import struct
+import zlib
 from collections import deque
 
 from diagnose.load.check import compares_body, looks_into_body
 from diagnose.load.histogram import Histogram
-from diagnose.load.http1 import Head, ResponseParser
+from diagnose.load.http1 import Head, Response, ResponseParser
 from diagnose.load.requests import Payload, PreparedRequest
 from diagnose.load.websocket import FrameParser
+from diagnose.model.load import MOST_DISTINCT
 from diagnose.model.scenario import Answer, RequestTemplate
 
 LINGER_RESET = struct.pack("ii", 1, 0)
@@ -68,6 +70,9 @@ class SharedBody:
         os.close(self.fd)
 
 
+# A body that differs from the one before is looked at so often: enough to see how many there are,
+# and some milliseconds in all for bodies of 8 KiB.
+BODY_LOOKS = 1024
 # What is kept of a body that is decoded or parsed, on some connections, and of any other.
 KEEP_DEEP = 4 * 1024 * 1024
 KEEP_SHALLOW = 64 * 1024
@@ -85,6 +90,9 @@ class TemplateState:
         "answer",
         "any",
         "body",
+        "body_bytes",
+        "body_digests",
+        "body_looks",
         "body_sent",
         "body_sents",
         "checked_at",
@@ -101,8 +109,10 @@ class TemplateState:
         "histogram",
         "keep",
         "known",
+        "last_body",
         "latencies",
         "opening",
+        "parsed",
         "plain",
         "prepared",
         "recognized",
@@ -154,6 +164,24 @@ class TemplateState:
         self.body_sent: Histogram | None = None
         self.responses = 0
         self.failures = 0
+        # Answers that were parsed, the bytes of their bodies, and how these differ.
+        self.parsed = 0
+        self.body_bytes = 0
+        self.body_digests: set[int] = set()
+        self.body_looks = 0
+        self.last_body: bytes | None = None
+
+    def look(self, response: Response) -> None:
+        """See how long the body of an answer is, and whether it is a new one."""
+        self.parsed += 1
+        self.body_bytes += response.body_length
+        body = response.body
+        if body is None or body == self.last_body or self.body_looks >= BODY_LOOKS:
+            return
+        self.last_body = body
+        self.body_looks += 1
+        if len(self.body_digests) < MOST_DISTINCT:
+            self.body_digests.add(len(body) << 32 | zlib.crc32(body))
 
     def settle(self) -> None:
         """Empty what was timed since the last tick into the histograms."""
@@ -176,15 +204,17 @@ class Connection:
     good: what the fast path recognizes on it now, NOTHING while something is under way that it
     must not touch; own: what it recognizes between requests. latest: the exact bytes of one right
     answer, None where good is NOTHING; known: what latest is between requests. request, expected:
-    the bytes to send and the body to come back, values filled in. sent: when the oldest unanswered
-    request was due; queue: (due, count) of pipelined requests. offset: bytes of the body sent, -1
-    when no body is under way. upgrading: the bytes so far of the answer to a WebSocket upgrade,
+    the bytes to send and the body to come back, values filled in. served: responses since it was
+    opened; before: those of the sockets that stood in its place earlier. sent: when the oldest
+    unanswered request was due; queue: (due, count) of pipelined requests. offset: bytes of the body
+    sent, -1 when no body is under way. upgrading: the bytes so far of the answer to a WebSocket upgrade,
     None when none is awaited. shaking: in the TLS handshake. special: its reads need more than one
     plain call. keeper: it keeps long bodies whole, so that they can be checked.
     """
 
     __slots__ = (
         "announced",
+        "before",
         "body_out",
         "connected",
         "expected",
@@ -237,6 +267,7 @@ class Connection:
         self.known: bytes | None = None
         self.parser: ResponseParser | FrameParser = ResponseParser()
         self.queue: deque[tuple[float, int]] = deque()
+        self.before = self.served = 0
         self.clear(0.0)
 
     def clear(self, now: float) -> None:
@@ -250,6 +281,7 @@ class Connection:
         self.good = NOTHING
         self.latest: bytes | None = None
         self.in_flight = 0
+        self.before += self.served
         self.served = 0
         self.sent = self.last = self.opened = now
         self.pending = b""

@@ -358,7 +358,7 @@ class Engine(Exchange):
             fresh_histograms(self.tally, self.states)
             self.tally.examples.clear()
             self._send_before = self._send_times()
-        return mark(self.tally, self.states, spent())
+        return mark(self.tally, self.states, spent(), self.connections)
 
     def send_times(self) -> tuple[float, float, float]:
         """Seconds since the fresh mark that some upload connections had data to send, and were

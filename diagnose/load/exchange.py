@@ -301,6 +301,7 @@ class Exchange(Sending):
             tally.tolerated += 1
         else:
             right = self._judge(connection, state, response, now)
+            state.look(response)
         if self._pipeline > 1:
             self._popped(connection, state, 1, now)
         else:
@@ -372,7 +373,7 @@ class Exchange(Sending):
         """The server said that it closes: what was pipelined behind is unanswered, not failed."""
         mine = bool(self._per_connection) and connection.served >= self._per_connection
         if not mine and not connection.state.any:
-            self.tally.server_closes += 1
+            self.tally.closed_after(connection.served)
             self.tally.close_announced += 1
         if isinstance(connection.parser, FrameParser) and connection.in_flight:
             # A Close frame ends a WebSocket in order; messages that it leaves unanswered are lost.
@@ -405,7 +406,7 @@ class Exchange(Sending):
             self._after_close_announced(connection, now)
             return
         if connection.served and not state.any:
-            self.tally.server_closes += 1
+            self.tally.closed_after(connection.served)
         if connection.in_flight:
             detail = f"closed after {connection.served} responses on this connection"
             kind = Failure.RESET_SENDING if connection.offset >= 0 else Failure.CLOSED_WAITING
@@ -435,7 +436,7 @@ class Exchange(Sending):
                 connection.state, Failure.RESET_WAITING, "reset instead of an upgrade", 1
             )
         if connection.served and not connection.state.any:
-            self.tally.server_closes += 1
+            self.tally.closed_after(connection.served)
         self._reopen(connection, now, self._retry_delay(connection))
 
     def _bad_framing(self, connection: Connection, detail: str, now: float) -> None:

@@ -6,8 +6,19 @@ from collections import Counter
 from collections.abc import Sequence
 
 from diagnose.load.histogram import Histogram
+from diagnose.load.shares import interleaved, silent_late_share, spread
+from diagnose.load.tally import TemplateWindow
 from diagnose.load.worker import WorkerReport
-from diagnose.model.load import LoadPlan, LoadResult, TemplateResult, WorkerCost
+from diagnose.model.load import (
+    MOST_DISTINCT,
+    LoadPlan,
+    LoadResult,
+    TemplateResult,
+    WorkerCost,
+)
+
+# Numbers of responses after which connections were ended: the most frequent ones tell.
+CLOSE_NUMBERS = 32
 
 
 def merge(plan: LoadPlan, reports: Sequence[WorkerReport]) -> LoadResult:
@@ -17,28 +28,27 @@ def merge(plan: LoadPlan, reports: Sequence[WorkerReport]) -> LoadResult:
     failures: Counter[str] = Counter()
     statuses: Counter[str] = Counter()
     whole, first_bytes, body_sents = Histogram(), Histogram(), Histogram()
-    templates: dict[str, tuple[int, int, Histogram]] = {}
+    templates: dict[str, list[TemplateWindow]] = {}
+    closes: Counter[int] = Counter()
     connects = Histogram()
     for part in windows:
         numbers.update(part.numbers)
         failures.update(part.failures)
         statuses.update(part.status_classes)
+        closes.update(part.closes_after)
         connects.merge(Histogram(part.connect_times))
         for template in part.templates:
-            histogram = Histogram(template.latencies)
             if template.required:
-                whole.merge(histogram)
+                whole.merge(Histogram(template.latencies))
             first_bytes.merge(Histogram(template.first_bytes))
             body_sents.merge(Histogram(template.body_sents))
-            responses, failed = template.responses, template.failures
-            if template.name in templates:
-                before = templates[template.name]
-                histogram.merge(before[2])
-                responses, failed = responses + before[0], failed + before[1]
-            templates[template.name] = (responses, failed, histogram)
+            templates.setdefault(template.name, []).append(template)
     drain_failures: Counter[str] = Counter()
     for report in reports:
         drain_failures.update(report.drain_failures)
+    every = interleaved(
+        [report.window.shares for report in sorted(reports, key=lambda report: report.worker)]
+    )
     duration = sum(part.wall_s for part in windows) / len(windows)
     return LoadResult(
         connections=plan.total_connections,
@@ -67,10 +77,7 @@ def merge(plan: LoadPlan, reports: Sequence[WorkerReport]) -> LoadResult:
         connect_p50_s=connects.percentile(50),
         connect_max_s=connects.percentile(100),
         latency=whole.latency(),
-        templates=tuple(
-            TemplateResult(name, responses, failed, histogram.latency())
-            for name, (responses, failed, histogram) in templates.items()
-        ),
+        templates=tuple(_template(parts) for parts in templates.values()),
         workers=tuple(_cost(report) for report in reports),
         examples=tuple(
             {
@@ -86,6 +93,27 @@ def merge(plan: LoadPlan, reports: Sequence[WorkerReport]) -> LoadResult:
         first_byte=first_bytes.latency(),
         body_sent_latency=body_sents.latency(),
         proof_s=max(report.proof_s for report in reports),
+        connection_responses=spread(every),
+        silent_connections=every.responses.count(0) if every.responses else -1,
+        silent_late_share=silent_late_share(every),
+        closes_after=dict(closes.most_common(CLOSE_NUMBERS)),
+    )
+
+
+def _template(parts: Sequence[TemplateWindow]) -> TemplateResult:
+    """One template, as all workers saw it."""
+    latencies = Histogram()
+    for part in parts:
+        latencies.merge(Histogram(part.latencies))
+    parsed = sum(part.parsed for part in parts)
+    digests = {digest for part in parts for digest in part.body_digests}
+    return TemplateResult(
+        name=parts[0].name,
+        responses=sum(part.responses for part in parts),
+        failures=sum(part.failures for part in parts),
+        latency=latencies.latency(),
+        distinct_bodies=min(len(digests), MOST_DISTINCT) if digests else -1,
+        mean_body_bytes=sum(part.body_bytes for part in parts) / parsed if parsed else -1.0,
     )
 
 

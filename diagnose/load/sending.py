@@ -107,6 +107,7 @@ class Sending(Opening):
             connection.expected = state.expected
             connection.own = state.good
             connection.keep_bodies()
+        connection.before += connection.served
         connection.served = 0
         connection.sent = connection.last = connection.opened = now
         connection.announced = connection.timed_out = connection.writing = False

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from diagnose.load.accounting import Spent
-from diagnose.load.connection import TemplateState
+from diagnose.load.connection import Connection, TemplateState
 from diagnose.load.histogram import Histogram
+from diagnose.load.shares import Places, Shares, places, shares
 from diagnose.model.load import Failure, FailureExample
+
+# A server that closes by number does so at a few numbers; of one that closes at random these show
+# enough, and the counters stay small.
+CLOSE_NUMBERS = 512
 
 
 @dataclass(slots=True)
@@ -32,6 +38,8 @@ class Tally:
     events: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     status_classes: Counter[str] = field(default_factory=Counter)
+    # Responses that a connection had had when the server ended it -> connections.
+    closes_after: Counter[int] = field(default_factory=Counter)
     examples: dict[str, FailureExample] = field(default_factory=dict)
     connect_times: list[float] = field(default_factory=list)
     lags: list[float] = field(default_factory=list)
@@ -45,6 +53,12 @@ class Tally:
             if seconds:
                 histogram.record(seconds)
                 seconds.clear()
+
+    def closed_after(self, served: int) -> None:
+        """The server ended a connection after so many responses, without being asked."""
+        self.server_closes += 1
+        if served in self.closes_after or len(self.closes_after) < CLOSE_NUMBERS:
+            self.closes_after[served] += 1
 
     def fail(self, state: TemplateState, kind: Failure, detail: str, count: int) -> None:
         """Count failed requests, and keep the first of each kind as an example."""
@@ -81,9 +95,16 @@ class Mark:
     status_classes: Counter[str]
     templates: tuple[tuple[int, int], ...]
     spent: Spent
+    closes_after: Counter[int] = field(default_factory=Counter)
+    places: Places = field(default_factory=Places)
 
 
-def mark(tally: Tally, states: list[TemplateState], spent: Spent) -> Mark:
+def mark(
+    tally: Tally,
+    states: list[TemplateState],
+    spent: Spent,
+    connections: Sequence[Connection] = (),
+) -> Mark:
     """A copy of the counters as they are now."""
     return Mark(
         tally.numbers(),
@@ -91,6 +112,8 @@ def mark(tally: Tally, states: list[TemplateState], spent: Spent) -> Mark:
         Counter(tally.status_classes),
         tuple((state.responses, state.failures) for state in states),
         spent,
+        Counter(tally.closes_after),
+        places(connections),
     )
 
 
@@ -98,7 +121,8 @@ def mark(tally: Tally, states: list[TemplateState], spent: Spent) -> Mark:
 class TemplateWindow:
     """One template's part of a window. required: its answers count for the latency of the load.
 
-    latencies, first_bytes, body_sents: histogram buckets.
+    latencies, first_bytes, body_sents: histogram buckets. parsed, body_bytes, body_digests: answers
+    that were parsed since the worker started, the bytes of their bodies, and different ones.
     """
 
     name: str
@@ -108,6 +132,9 @@ class TemplateWindow:
     required: bool
     first_bytes: dict[int, int]
     body_sents: dict[int, int]
+    parsed: int = 0
+    body_bytes: int = 0
+    body_digests: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -126,6 +153,8 @@ class Window:
     run_queue_s: float
     established: int
     started: float
+    closes_after: dict[int, int] = field(default_factory=dict)
+    shares: Shares = field(default_factory=Shares)
 
 
 def window(
@@ -145,6 +174,9 @@ def window(
                 not state.any,
                 _counts(state.first_byte),
                 _counts(state.body_sent),
+                state.parsed,
+                state.body_bytes,
+                sorted(state.body_digests),
             )
             for index, state in enumerate(states)
         ],
@@ -156,6 +188,8 @@ def window(
         run_queue_s=end.spent.run_queue_s - begin.spent.run_queue_s,
         established=established,
         started=begin.spent.wall_s,
+        closes_after=dict(end.closes_after - begin.closes_after),
+        shares=shares(begin.places, end.places),
     )
 
 

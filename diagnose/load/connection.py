@@ -207,9 +207,9 @@ class Connection:
     the bytes to send and the body to come back, values filled in. served: responses since it was
     opened; before: those of the sockets that stood in its place earlier. sent: when the oldest
     unanswered request was due; queue: (due, count) of pipelined requests. offset: bytes of the body
-    sent, -1 when no body is under way. upgrading: the bytes so far of the answer to a WebSocket upgrade,
-    None when none is awaited. shaking: in the TLS handshake. special: its reads need more than one
-    plain call. keeper: it keeps long bodies whole, so that they can be checked.
+    sent, -1 when no body is under way. upgrading: the bytes so far of the answer to a WebSocket
+    upgrade, None when none is awaited. shaking: in the TLS handshake. special: its reads need more
+    than one plain call. keeper: it keeps long bodies whole, so that they can be checked.
     """
 
     __slots__ = (

@@ -40,7 +40,11 @@ class HostFacts:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """The server: how it was started or found. command is empty when it was attached to."""
+    """The server: how it was started or found. command is empty when it was attached to.
+
+    descriptor_limits: RLIMIT_NOFILE (soft) of its processes, once it was ready; those that could
+    not be read are missing.
+    """
 
     command: tuple[str, ...]
     name: str
@@ -50,6 +54,7 @@ class Launch:
     attached: bool = False
     ready_after_s: float = 0.0
     runtimes: dict[int, str] = field(default_factory=dict)
+    descriptor_limits: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""Asks every rule, keeps causes out of invalid measurements, and ranks what was found."""
+"""Asks every rule, keeps causes out of invalid measurements, ranks what was found, and says which
+of the causes explain which of the symptoms."""
 
 from __future__ import annotations
 
@@ -15,13 +16,14 @@ _VERDICT_ORDER = {Verdict.FOUND: 0, Verdict.UNKNOWN: 1, Verdict.CLEAR: 2}
 
 
 def rules() -> dict[str, ModuleType]:
-    """All rules by name. A rule has KIND, NEEDS (validity rules that undo it) and check(run)."""
+    """All rules by name. A rule has KIND, NEEDS (validity rules that undo it) and check(run); a
+    cause may have EXPLAINS, the symptoms that it brings about."""
     return registry.modules(RULES)
 
 
 def analyze(run: Run) -> list[Finding]:
     """The findings of all rules, ranked: found first, validity before causes before symptoms, and
-    within these by what they explain."""
+    within these by what they explain: its share first, then the number of symptoms found."""
     answers = {name: module.check(run) for name, module in rules().items()}
     undone = {
         name
@@ -32,15 +34,32 @@ def analyze(run: Run) -> list[Finding]:
         _held_back(answer, [need for need in rules()[name].NEEDS if need in undone])
         for name, answer in answers.items()
     ]
+    found = {answer.id for answer in ranked if answer.verdict is Verdict.FOUND}
     ranked.sort(
         key=lambda answer: (
             _VERDICT_ORDER[answer.verdict],
             _KIND_ORDER[answer.kind],
             -answer.explains,
+            -len(found.intersection(_brings_about(answer))),
             answer.id,
         )
     )
-    return ranked
+    causes = [answer for answer in ranked if answer.id in found and answer.kind is Kind.CAUSE]
+    return [_explained(answer, causes) for answer in ranked]
+
+
+def _brings_about(answer: Finding) -> tuple[str, ...]:
+    """The symptoms that a cause brings about."""
+    symptoms: tuple[str, ...] = getattr(rules()[answer.id], "EXPLAINS", ())
+    return symptoms
+
+
+def _explained(answer: Finding, causes: list[Finding]) -> Finding:
+    """A symptom that was found, with the found causes that bring it about; others as they are."""
+    if answer.kind is not Kind.SYMPTOM or answer.verdict is not Verdict.FOUND:
+        return answer
+    by = tuple(cause.id for cause in causes if answer.id in _brings_about(cause))
+    return replace(answer, explained_by=by)
 
 
 def _held_back(answer: Finding, reasons: list[str]) -> Finding:

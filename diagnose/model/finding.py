@@ -41,7 +41,8 @@ class Finding:
     """A rule's answer. confidence: measured precision of the rule, None until it was measured.
 
     explains: the share (0..1) of the missing throughput or of the memory that it accounts for,
-    used to rank; 0 where it cannot be told.
+    used to rank; 0 where it cannot be told. explained_by: of a symptom that was found, the causes
+    found beside it that bring it about, the weightiest first; empty where none does.
     """
 
     id: str
@@ -52,6 +53,13 @@ class Finding:
     next_step: str = ""
     confidence: float | None = None
     explains: float = 0.0
+    explained_by: tuple[str, ...] = ()
+
+    @property
+    def unexplained(self) -> bool:
+        """A symptom that was found, and no cause beside it that brings it about."""
+        found = self.kind is Kind.SYMPTOM and self.verdict is Verdict.FOUND
+        return found and not self.explained_by
 
     @property
     def undoes_figures(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from diagnose.model.finding import Finding
 from diagnose.model.report import Analyzed
 
 SCHEMA = 1
@@ -24,22 +25,27 @@ def document(runs: Sequence[Analyzed]) -> dict[str, Any]:
                 "name": item.run.manifest.launch.name,
                 "state": item.run.manifest.state,
                 "figures": dict(item.figures),
-                "findings": [
-                    {
-                        "id": finding.id,
-                        "kind": finding.kind.value,
-                        "verdict": finding.verdict.value,
-                        "confidence": finding.confidence,
-                        "claim": finding.claim,
-                        "evidence": msgspec.to_builtins(finding.evidence),
-                        "next_step": finding.next_step,
-                    }
-                    for finding in item.findings
-                ],
+                "findings": [_finding(finding) for finding in item.findings],
             }
             for item in runs
         ],
     }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    """`explained_by` is there for symptoms that were found."""
+    told = {
+        "id": finding.id,
+        "kind": finding.kind.value,
+        "verdict": finding.verdict.value,
+        "confidence": finding.confidence,
+        "claim": finding.claim,
+        "evidence": msgspec.to_builtins(finding.evidence),
+        "next_step": finding.next_step,
+    }
+    if finding.explained_by or finding.unexplained:
+        told["explained_by"] = list(finding.explained_by)
+    return told
 
 
 def render(runs: Sequence[Analyzed]) -> str:

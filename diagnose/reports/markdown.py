@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from diagnose.model.finding import Finding, Verdict
 from diagnose.model.report import Analyzed
 from diagnose.reports.charts import pictures
-from diagnose.reports.phrases import caveats, figure_rows, headline, setting
+from diagnose.reports.phrases import caveats, explanation, figure_rows, headline, setting
 from diagnose.units import format_value
 
 FILE = "report.md"
@@ -70,6 +70,8 @@ def _found(finding: Finding) -> list[str]:
             value = _plain(format_value(row.value, row.unit))
             lines.append(f"| {row.metric} | {value} | {_plain(limit)} | {row.source} |")
         lines.append("")
+    if why := explanation(finding):
+        lines += [f"{_plain(why).capitalize()}.", ""]
     if finding.next_step:
         lines += [f"**Next:** {finding.next_step}", ""]
     return lines

@@ -144,6 +144,15 @@ def headline(item: Analyzed) -> str:
     return prefix + "; ".join(parts)
 
 
+def explanation(finding: Finding) -> str:
+    """Which found causes bring a found symptom about, or that none does; '' for all else."""
+    if finding.unexplained:
+        return "nothing found explains it"
+    if finding.explained_by:
+        return f"explained by {', '.join(finding.explained_by)}"
+    return ""
+
+
 def short_frame(frame: str, limit: int = 48) -> str:
     """A stack frame without the folders of its file: `handler (app.py:12)`."""
     name, paren, place = frame.partition(" (")

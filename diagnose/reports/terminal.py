@@ -15,6 +15,7 @@ from diagnose.plain import printable
 from diagnose.reports.phrases import (
     caveats,
     evidence_line,
+    explanation,
     figure_rows,
     headline,
     setting,
@@ -63,6 +64,8 @@ def _found(finding: Finding) -> list[RenderableType]:
     body: list[RenderableType] = [Text(printable(finding.claim))]
     if finding.evidence:
         body.append(Text(printable(evidence_line(finding)), style="dim"))
+    if why := explanation(finding):
+        body.append(Text(printable(why), style="yellow" if finding.unexplained else ""))
     if finding.next_step:
         body.append(
             Text("next: ", style="bold").append(Text(printable(finding.next_step), style="default"))

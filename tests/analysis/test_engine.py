@@ -126,6 +126,7 @@ class Fake(NamedTuple):
     verdict: Verdict
     explains: float = 0.0
     needs: tuple[str, ...] = ()
+    brings_about: tuple[str, ...] = ()
 
 
 def with_rules(monkeypatch: pytest.MonkeyPatch, **fakes: Fake) -> None:
@@ -137,6 +138,8 @@ def with_rules(monkeypatch: pytest.MonkeyPatch, **fakes: Fake) -> None:
         vars(modules[name]).update(
             KIND=rule.kind, NEEDS=rule.needs, check=lambda run, answer=answer: answer
         )
+        if rule.brings_about:
+            vars(modules[name])["EXPLAINS"] = rule.brings_about
     monkeypatch.setattr(engine, "rules", lambda: modules)
 
 
@@ -170,6 +173,79 @@ class TestRanking:
             "unknown_symptom",
             "clear_validity",
         ]
+
+    def test_of_two_causes_the_one_of_more_symptoms_comes_first(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with_rules(
+            monkeypatch,
+            a_of_none=Fake(Kind.CAUSE, FOUND, 0.5),
+            b_of_one=Fake(Kind.CAUSE, FOUND, 0.5, brings_about=("slow", "not_found")),
+            c_of_two=Fake(Kind.CAUSE, FOUND, 0.5, brings_about=("slow", "large")),
+            slow=Fake(Kind.SYMPTOM, FOUND),
+            large=Fake(Kind.SYMPTOM, FOUND),
+            not_found=Fake(Kind.SYMPTOM, CLEAR),
+        )
+        ranked = [answer.id for answer in analyze(make_run())]
+        assert ranked[:3] == ["c_of_two", "b_of_one", "a_of_none"]
+
+
+class TestExplaining:
+    """Symptoms that were found are linked to the found causes that bring them about."""
+
+    def test_by_found_causes_only_and_in_their_order(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with_rules(
+            monkeypatch,
+            small=Fake(Kind.CAUSE, FOUND, 0.1, brings_about=("slow",)),
+            large=Fake(Kind.CAUSE, FOUND, 0.9, brings_about=("slow",)),
+            other=Fake(Kind.CAUSE, FOUND, 0.5, brings_about=("large_memory",)),
+            silent=Fake(Kind.CAUSE, FOUND, 0.5),
+            not_told=Fake(Kind.CAUSE, UNKNOWN, brings_about=("slow",)),
+            ruled_out=Fake(Kind.CAUSE, CLEAR, brings_about=("slow",)),
+            slow=Fake(Kind.SYMPTOM, FOUND),
+        )
+        answers = {row.id: row for row in analyze(make_run())}
+        assert answers["slow"].explained_by == ("large", "small")
+        assert not answers["slow"].unexplained
+        assert all(not row.explained_by for row in answers.values() if row.id != "slow")
+
+    @pytest.mark.parametrize(
+        ("verdict", "unexplained"), [(FOUND, True), (CLEAR, False), (UNKNOWN, False)]
+    )
+    def test_a_symptom_that_nothing_explains_says_so(
+        self, monkeypatch: pytest.MonkeyPatch, verdict: Verdict, unexplained: bool
+    ) -> None:
+        with_rules(
+            monkeypatch,
+            cause=Fake(Kind.CAUSE, FOUND, 0.9, brings_about=("another",)),
+            slow=Fake(Kind.SYMPTOM, verdict),
+        )
+        answers = {row.id: row for row in analyze(make_run())}
+        assert answers["slow"].unexplained is unexplained
+        assert not answers["cause"].unexplained
+
+    def test_a_cause_that_is_held_back_explains_nothing(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with_rules(
+            monkeypatch,
+            late=Fake(Kind.VALIDITY, FOUND),
+            cause=Fake(Kind.CAUSE, FOUND, 0.9, ("late",), ("slow",)),
+            slow=Fake(Kind.SYMPTOM, FOUND),
+        )
+        assert {row.id: row for row in analyze(make_run())}["slow"].unexplained
+
+    @pytest.mark.parametrize("name", RULES)
+    def test_what_a_rule_explains_is_a_symptom(self, name: str) -> None:
+        symptoms = getattr(rules()[name], "EXPLAINS", ())
+        if symptoms:
+            assert rules()[name].KIND is Kind.CAUSE
+        assert all(rules()[symptom].KIND is Kind.SYMPTOM for symptom in symptoms)
+
+    def test_low_cpu_of_a_single_thread(self) -> None:
+        samples = make_samples(one_thread(), host_busy=(1.0, 0.1, 0.16, 0.16))
+        answers = {row.id: row for row in analyze(make_run(samples=samples))}
+        assert answers["low_cpu"].explained_by == ("single_threaded",)
 
 
 class TestHoldingBack:

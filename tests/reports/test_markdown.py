@@ -55,6 +55,7 @@ class TestContent:
             "| figure | value | limit | file |",
             "**Next:** start one worker",
             "## Found: `low_cpu` (symptom)",
+            "Explained by single\\_threaded.",
             "## Figures",
             "| throughput | 1,000 right responses/s (5,000 responses) |",
             "![cpu](cpu.png)",
@@ -69,6 +70,11 @@ class TestContent:
         ]
         positions = [text.index(part) for part in wanted]
         assert positions == sorted(positions)
+
+    def test_a_symptom_without_a_cause_says_so(self) -> None:
+        symptom = make_finding("low_cpu", kind=Kind.SYMPTOM)
+        text = render([analyzed(make_run(), [symptom, make_finding()])])
+        assert text.count("Nothing found explains it.") == 1
 
     def test_evidence_has_units_and_limits(self) -> None:
         text = render([analyzed(make_run(), [make_finding()])])

@@ -67,6 +67,20 @@ class TestContent:
         assert "next: start one worker process or thread per core" in text
         assert text.index("FOUND single_threaded") < text.index("FOUND low_cpu")
 
+    @pytest.mark.parametrize(
+        ("by", "said"),
+        [
+            (("gil_bound", "pool_exhausted"), "explained by gil_bound, pool_exhausted"),
+            ((), "nothing found explains it"),
+        ],
+    )
+    def test_a_symptom_says_what_explains_it(self, by: tuple[str, ...], said: str) -> None:
+        symptom = make_finding("low_cpu", kind=Kind.SYMPTOM, explained_by=by)
+        assert said in words(shown(analyzed(make_run(), [symptom])))
+
+    def test_a_cause_is_not_asked_for_its_cause(self) -> None:
+        assert "explain" not in shown(analyzed(make_run(), [make_finding()]))
+
     def test_unknown_says_why_and_clear_is_listed(self) -> None:
         item = analyzed(
             make_run(),

@@ -17,6 +17,7 @@ from diagnose.units import MIB, format_bytes
 
 KIND = Kind.CAUSE
 NEEDS = ("samples_missed",)
+EXPLAINS = ("memory_blowup",)
 
 # Measured growth per byte in flight: buffering servers 1.0 to 1.9, streaming ones 0.1 to 0.3 (the
 # garbage of a collected heap is the 0.3).

@@ -20,6 +20,7 @@ from diagnose.model.run import Run
 KIND = Kind.CAUSE
 # A fact of the protocol, seen on every connection: no validity rule undoes it.
 NEEDS: tuple[str, ...] = ()
+EXPLAINS = ("errors",)
 
 # One close per response measured 0.94 and more, a server that keeps only some of its idle
 # connections 0.3 to 0.5, healthy ones 0.00. A connection that lives for fewer than five responses

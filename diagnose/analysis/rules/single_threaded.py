@@ -19,6 +19,7 @@ from diagnose.model.run import Run
 
 KIND = Kind.CAUSE
 NEEDS = ("client_saturated", "samples_missed", "connections_missing")
+EXPLAINS = ("low_cpu",)
 
 # A serial server that is never short of work measured 0.95 to 1.0; healthy threads beside others
 # that work are caught by the second limit.

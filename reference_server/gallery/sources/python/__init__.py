@@ -1,0 +1,1 @@
+"""The contract's endpoints for servers that run a Python application."""

@@ -10,23 +10,20 @@ from reference_server.gallery.case import PORT, Case, Group
 
 
 def fault_cases() -> Iterator[Case]:
-    """A case for each fault that says how to load it (SCENARIO and CONNECTIONS in its file)."""
+    """A case for each fault."""
     for name in fault_names():
         fault = load_fault(name)
-        said = vars(fault.module)
-        if "SCENARIO" not in said:
-            continue
         yield Case(
             name=name,
             group=Group.FAULT,
             runtime="python",
-            title=fault.description.partition("\n")[0],
+            title=fault.description.partition("\n")[0].removesuffix("."),
             command=(sys.executable, "-m", "reference_server", "--port", PORT, "--fault", name),
-            scenario=said["SCENARIO"],
-            connections=said["CONNECTIONS"],
-            run_options=tuple(said.get("RUN_OPTIONS", ())),
+            scenario=fault.scenario,
+            connections=fault.connections,
+            run_options=fault.run_options,
             true_findings=fault.true_findings,
-            possible_findings=tuple(said.get("POSSIBLE_FINDINGS", ())),
+            possible_findings=fault.possible_findings,
             false_findings=fault.false_findings,
         )
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from types import SimpleNamespace
+from types import ModuleType
+from typing import cast
 
 import pytest
 
 from diagnose.scenario.catalog import find_scenario
-from reference_server.faults import Fault
+from reference_server.faults import Fault, FaultModule
 from reference_server.gallery import Case, Group, cases, faults
 from reference_server.gallery.building import SOURCES
 from reference_server.gallery.case import DEBIAN
@@ -109,27 +110,22 @@ def test_programs_that_debian_names_otherwise_are_known() -> None:
     assert set(DEBIAN) <= needed | {"java", "javac"}
 
 
-def fault(name: str, **said: object) -> Fault:
-    """A fault of the reference server whose file says how to load it, or not."""
-    module = SimpleNamespace(**said)
-    return Fault(name, "What is wrong.\n\nMore.", ("low_cpu",), ("hung",), module)
-
-
 def test_fault_becomes_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = {
-        "loaded": fault(
-            "loaded",
-            SCENARIO="upload-20mb",
-            CONNECTIONS=32,
-            RUN_OPTIONS=("-r", "5"),
-            POSSIBLE_FINDINGS=("stalls",),
-        ),
-        "unloaded": fault("unloaded"),
-    }
-    monkeypatch.setattr(faults, "fault_names", lambda: sorted(known))
-    monkeypatch.setattr(faults, "load_fault", known.__getitem__)
+    fault = Fault(
+        name="loaded",
+        description="What is wrong.\n\nWhat a user sees: a figure.",
+        scenario="upload-20mb",
+        connections=32,
+        true_findings=("low_cpu",),
+        possible_findings=("stalls",),
+        false_findings=("hung",),
+        run_options=("-r", "5"),
+        module=cast("FaultModule", ModuleType("loaded")),
+    )
+    monkeypatch.setattr(faults, "fault_names", lambda: ["loaded"])
+    monkeypatch.setattr(faults, "load_fault", lambda name: fault)
     (case,) = faults.fault_cases()
-    assert (case.name, case.group, case.title) == ("loaded", Group.FAULT, "What is wrong.")
+    assert (case.name, case.group, case.title) == ("loaded", Group.FAULT, "What is wrong")
     assert case.command[-4:] == ("--port", "$PORT", "--fault", "loaded")
     assert (case.scenario, case.connections, case.run_options) == ("upload-20mb", 32, ("-r", "5"))
     assert case.true_findings == ("low_cpu",)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from reference_server.endpoints import integer, json_items, query_integer, query_sum
-from reference_server.http11 import HttpError
+from reference_server.messages import HttpError
 
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any, BinaryIO
 
 from reference_server.endpoints import integer, json_items, query_integer, query_sum
-from reference_server.http11 import HttpError
+from reference_server.messages import HttpError
 
 PIECE = 64 * 1024
 

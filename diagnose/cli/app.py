@@ -8,7 +8,18 @@ import typer
 from rich.logging import RichHandler
 
 import diagnose
-from diagnose.cli import attach, demo, doctor, findings, probe, reference, report, run, scenarios
+from diagnose.cli import (
+    attach,
+    demo,
+    doctor,
+    findings,
+    probe,
+    reference,
+    report,
+    run,
+    scenarios,
+    selftest,
+)
 from diagnose.cli.console import errors_to
 
 app = typer.Typer(
@@ -53,5 +64,6 @@ app.command("report")(report.report)
 app.command("scenarios")(scenarios.scenarios)
 app.command("findings")(findings.findings)
 app.command("doctor")(doctor.doctor)
+app.command("selftest")(selftest.selftest)
 app.command("reference")(reference.reference)
 app.command("demo")(demo.demo)

@@ -45,7 +45,7 @@ from tests.store.stored import store
 
 COMMANDS = (
     *("run", "attach", "probe", "report", "scenarios"),
-    *("findings", "doctor", "reference", "demo"),
+    *("findings", "doctor", "selftest", "reference", "demo"),
 )
 runner = CliRunner()
 

@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from time import time
 from typing import cast
 
 from reference_server.chunked import ChunkedDecoder, only_chunk
@@ -120,6 +121,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Answers what one read brought."""
+        if time() >= self.shared.second_ends:
+            self.shared.look_at_the_clock()
         try:
             # The middle of an upload is counted where it lies.
             if self._left > nbytes and type(self._request.body) is Body:  # type: ignore[union-attr]
@@ -171,7 +174,11 @@ class Connection(asyncio.BufferedProtocol):
             )
             if head.bare or (end := take_whole(head, body, data, position)):
                 position = position if head.bare else end
-                self._complete(request)
+                request.keep_alive = self.keeps_open()
+                if self._answering is None and self._writable and not self._waiting:
+                    self.dispatch(request)
+                else:
+                    self._waiting.append(request)
             else:
                 self._request = request
                 self.head_complete(request)
@@ -275,13 +282,17 @@ class Connection(asyncio.BufferedProtocol):
         except Exception as error:
             response = error_response(error)
         self._answering = None
+        self.shared.look_at_the_clock()
         self.respond(request, response)
         self._proceed()
 
     def respond(self, request: Request, response: Response) -> None:
         """Puts a response behind those that wait to be written."""
         body = response.body
-        head = self.shared.response_head(response.status, response.content_type)
+        shared = self.shared
+        head = shared.ok_heads.get(response.content_type) if response.status == 200 else None
+        if head is None:
+            head = shared.response_head(response.status, response.content_type)
         if request.keep_alive and not response.headers and request.method != b"HEAD":
             self._output.append(b"%b%d\r\n\r\n%b" % (head, len(body), body))
         else:

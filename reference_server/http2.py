@@ -125,6 +125,7 @@ class Http2Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Takes the frames that are complete with what one read brought."""
+        self.shared.look_at_the_clock()
         self._pending += self.shared.buffer[:nbytes]
         position = 0
         try:
@@ -388,7 +389,7 @@ class Http2Connection(asyncio.BufferedProtocol):
             response.status,
             (
                 (b"server", b"reference"),
-                (b"date", self.shared.http_date()),
+                (b"date", self.shared.date),
                 (b"content-type", response.content_type),
                 (b"content-length", b"%d" % len(body)),
                 *response.headers,

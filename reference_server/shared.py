@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from email.utils import formatdate
+from http import HTTPStatus
 
 from reference_server.messages import STATUS_LINES, Routes, Served
 from reference_server.request_head import Heads
@@ -22,30 +23,34 @@ class Shared:
         # One buffer serves every connection: the event loop reads into it and hands it over before
         # it reads from the next one. So 512 uploads at once need no more memory than one.
         self.buffer = memoryview(bytearray(READ_BYTES))
-        self._date = b""
-        self._second_ends = 0.0
+        self.date = b""
+        self.second_ends = 0.0
         self._response_heads: dict[tuple[int, bytes], bytes] = {}
+        # Those of the status 200, by content type: most answers begin with one of them.
+        self.ok_heads: dict[bytes, bytes] = {}
+        self.look_at_the_clock()
 
-    def http_date(self) -> bytes:
-        """The value of the Date header, formatted once in a second."""
+    def look_at_the_clock(self) -> None:
+        """Makes the Date header anew when another second has begun."""
         now = time.time()
-        if now >= self._second_ends:
-            second = int(now)
-            self._date = formatdate(second, usegmt=True).encode()
-            self._second_ends = second + 1.0
-            self._response_heads.clear()
-        return self._date
+        if now < self.second_ends:
+            return
+        second = int(now)
+        self.second_ends = second + 1.0
+        self.date = formatdate(second, usegmt=True).encode()
+        self._response_heads.clear()
+        self.ok_heads.clear()
 
     def response_head(self, status: int, content_type: bytes) -> bytes:
         """The head of a response up to its length, which is the same for a second."""
-        if time.time() >= self._second_ends:
-            self.http_date()
         head = self._response_heads.get((status, content_type))
         if head is None:
             head = b"%bServer: reference\r\nDate: %b\r\nContent-Type: %b\r\nContent-Length: " % (
                 STATUS_LINES[status],
-                self._date,
+                self.date,
                 content_type,
             )
             self._response_heads[status, content_type] = head
+            if status == HTTPStatus.OK:
+                self.ok_heads[content_type] = head
         return head

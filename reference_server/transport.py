@@ -68,6 +68,7 @@ class PlainTransport(asyncio.Transport):
     """One accepted connection, its socket not blocking; what the client does not take is kept."""
 
     __slots__ = (
+        "_buffer",
         "_closing",
         "_descriptor",
         "_gone",
@@ -88,7 +89,9 @@ class PlainTransport(asyncio.Transport):
         self._descriptor = connection.fileno()
         self._receive, self._send = connection.recv_into, connection.send
         self._protocol = protocol
-        self._unsent = bytearray()
+        # All reads of a protocol go to the same place.
+        self._buffer = protocol.get_buffer(-1)
+        self._unsent: bytes | bytearray = b""
         self._reading = True
         self._closing = False
         self._gone = False
@@ -98,35 +101,33 @@ class PlainTransport(asyncio.Transport):
     # ------------------------------------------------------------------- called by the poller
 
     def _woken(self, event: int) -> None:
-        if event == READ and self._reading:
-            self._read()
+        if (event != READ or not self._reading) and not self._readable(event):
             return
-        if event & WRITE:
-            self._send_rest()
-        if event & READ and self._reading:
-            self._read()
-        elif event & GONE and not self._gone:
-            # Told even while nothing is read; there is nobody left to write to.
-            self._lose(None)
-
-    def _read(self) -> None:
-        protocol = self._protocol
         try:
-            received = self._receive(protocol.get_buffer(-1))
+            received = self._receive(self._buffer)
+            if received:
+                self._protocol.buffer_updated(received)
+            else:
+                # No endpoint has a use for a client that has stopped sending.
+                self.close()
         except BlockingIOError:
             return
         except OSError as error:
             self._lose(error)
-            return
-        if not received:
-            # No endpoint has a use for a client that has stopped sending.
-            self.close()
-            return
-        try:
-            protocol.buffer_updated(received)
         except Exception as error:  # One connection must not take the others with it.
             log.exception("a connection failed")
             self._lose(error)
+
+    def _readable(self, event: int) -> bool:
+        """Does what else there is to do; whether there is something to read as well."""
+        if event & WRITE:
+            self._send_rest()
+        if event & READ and self._reading:
+            return True
+        if event & GONE and not self._gone:
+            # Told even while nothing is read; there is nobody left to write to.
+            self._lose(None)
+        return False
 
     def _send_rest(self) -> None:
         try:
@@ -136,7 +137,7 @@ class PlainTransport(asyncio.Transport):
         except OSError as error:
             self._lose(error)
             return
-        del self._unsent[:sent]
+        self._unsent = self._unsent[sent:]
         if self._unsent:
             return
         if self._closing:
@@ -176,7 +177,7 @@ class PlainTransport(asyncio.Transport):
             self._lose(error)
             return
         if sent < len(data):
-            self._unsent += memoryview(data)[sent:]
+            self._unsent = bytearray(memoryview(data)[sent:])
             self._watch()
             self._protocol.pause_writing()
 
@@ -206,12 +207,13 @@ class PlainTransport(asyncio.Transport):
 
     def abort(self) -> None:
         """Ends the connection now."""
-        self._unsent.clear()
+        self._unsent = b""
         self._lose(None)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Leaves the connection to another protocol."""
         self._protocol = cast("asyncio.BufferedProtocol", protocol)
+        self._buffer = self._protocol.get_buffer(-1)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         """What serves the connection."""

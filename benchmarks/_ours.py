@@ -102,6 +102,17 @@ def run_ours(plan: LoadPlan, cpus: Sequence[int]) -> OurRun:
 
     Raises: SystemExit when a worker ends early, or when any answer was wrong.
     """
+    run = run_workers(plan, cpus)
+    if run.result.failed:
+        raise SystemExit(f"failures: {run.result.failures} {run.result.examples}")
+    return run
+
+
+def run_workers(plan: LoadPlan, cpus: Sequence[int]) -> OurRun:
+    """The same, whatever the answers were.
+
+    Raises: SystemExit when a worker ends early.
+    """
     processes: list[subprocess.Popen[bytes]] = []
     try:
         for index, cpu in enumerate(cpus):
@@ -120,6 +131,4 @@ def run_ours(plan: LoadPlan, cpus: Sequence[int]) -> OurRun:
             process.kill()
             process.communicate()
     result = merge(plan, [report for report, _ in ended])
-    if result.failed:
-        raise SystemExit(f"failures: {result.failures} {result.examples}")
     return OurRun(result, max(peak for _, peak in ended))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from reference_server.endpoints import integer, json_items, query_integer, query_sum
-from reference_server.http11 import HttpError
+from reference_server.messages import HttpError
 
 HOST = "127.0.0.1"
 # Above any body sent here: a server's default limit must not decide the comparison.

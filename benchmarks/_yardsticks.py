@@ -6,6 +6,7 @@ made beforehand, and cannot count a body. node computes everything that the othe
 
 from __future__ import annotations
 
+import getpass
 import os
 import tempfile
 from pathlib import Path
@@ -18,7 +19,7 @@ from reference_server.endpoints import WHOLE_PRICE_ITEMS
 NODE_SERVER = Path(__file__).resolve().parent / "peer" / "server.mjs"
 # As the scenario json asks for them.
 JSON_TARGETS = ((1, 3), (5, 7), (10, 2), (15, 5), (25, 4), (40, 8), (50, 6))
-NGINX = """daemon off; worker_processes 1; pid {home}/pid; error_log stderr;
+NGINX = """daemon off; worker_processes 1; user {user}; pid {home}/pid; error_log stderr;
 events {{ worker_connections 4096; }}
 http {{ access_log off; keepalive_requests 100000000; sendfile on; tcp_nopush on;
   open_file_cache max=100; default_type text/plain; client_max_body_size 0;
@@ -44,8 +45,8 @@ def serve_nginx(port: int) -> None:
         _, _, body = answer("GET", f"/json/{count}", b"m=%d" % multiplier, b"")
         (Path(home) / "json" / f"{count}-{multiplier}").write_bytes(body)
     config = Path(home) / "nginx.conf"
-    config.write_text(NGINX.format(home=home, host=HOST, port=port))
-    os.chmod(home, 0o755)  # Its worker is another user.
+    # As root its worker would be another user, who may not read the files.
+    config.write_text(NGINX.format(home=home, host=HOST, port=port, user=getpass.getuser()))
     os.execvp("nginx", ["nginx", "-c", str(config)])
 
 

@@ -78,7 +78,7 @@ def failures(result: LoadResult) -> str:
 
 
 def measured_uploads(server: Running, options: argparse.Namespace, figures: Figures) -> Rate:
-    """The rate of uploads; `figures` take the memory that they cost."""
+    """The rate of uploads, after all other loads; `figures` take the memory that all cost."""
     before, start = server.cpu_seconds(), server.memory()
     held: list[float] = []
     try:

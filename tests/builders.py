@@ -20,6 +20,7 @@ from diagnose.model.load import (
     Latency,
     LoadResult,
     LoadTick,
+    Spread,
     TemplateResult,
     WorkerCost,
 )
@@ -36,7 +37,10 @@ from diagnose.model.run import (
     ServerEnd,
 )
 from diagnose.model.samples import (
+    CgroupSample,
     HostSample,
+    ListenerSample,
+    NetworkSample,
     ProcessSample,
     Sample,
     SocketSample,
@@ -73,6 +77,7 @@ def flat(value: float) -> Curve:
 
 NONE = flat(0)
 HALF = flat(0.5)
+SOME_DESCRIPTORS = flat(70)
 PLAIN_MEMORY = flat(64 * MIB)
 PLAIN_FILES = flat(8 * MIB)
 
@@ -102,7 +107,11 @@ def under_load(before: float, peak: float, after: float | None = None) -> Curve:
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """A thread by the share of a core that it runs and that it waits for one."""
+    """A thread by the share of a core that it runs and that it waits for one.
+
+    channel, rest: the kernel function that it sleeps in under load and without it; switches: by its
+    own will, per second under load.
+    """
 
     tid: int
     running: float = 0.0
@@ -110,12 +119,19 @@ class Thread:
     name: str = "worker"
     born: float = LAUNCH
     died: float = math.inf
+    channel: str = ""
+    rest: str = ""
+    switches: float = 0.0
 
     def sample(self, t: float) -> ThreadSample:
         """The counters at time t: none before birth, no more after death."""
         lived = max(0.0, min(t, self.died) - self.born)
         run_s, wait_s = self.running * lived, self.waiting * lived
-        return ThreadSample(self.tid, self.name, "S", 0, run_s * 0.75, run_s * 0.25, run_s, wait_s)
+        loaded = max(0.0, min(t, DRAIN) - WARMUP)
+        return ThreadSample(
+            self.tid, self.name, "S", 0, run_s * 0.75, run_s * 0.25, run_s, wait_s,
+            int(self.switches * loaded), 0, self.channel if WARMUP <= t <= DRAIN else self.rest,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +148,7 @@ class Process:
     born: float = LAUNCH
     died: float = math.inf
     parent: int = 1
+    descriptors: Curve = SOME_DESCRIPTORS
 
     def sample(self, t: float, detailed: bool = True) -> ProcessSample:
         """The process at time t; `detailed` reads its threads too."""
@@ -151,7 +168,7 @@ class Process:
             shared=parts[2],
             peak=sum(parts),
             thread_count=len(alive),
-            descriptors=70,
+            descriptors=int(self.descriptors(t)),
             read_bytes=0,
             written_bytes=0,
             disk_read=0,
@@ -184,6 +201,42 @@ class Sockets:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """What the kernel counts beside the processes. Counters are cumulative curves.
+
+    quota: cores, -1 for none; throttled: the share of periods in which the server was stopped.
+    """
+
+    quota: float = -1.0
+    throttled: float = 0.0
+    overflows: Curve = NONE
+    delayed_acks: Curve = NONE
+    accept_queue: Curve = NONE
+    backlog: int = 511
+
+    def cgroup(self, t: float) -> CgroupSample:
+        """The control group at time t: ten periods a second."""
+        periods = int(10 * (t - LAUNCH))
+        stopped = int(self.throttled * periods)
+        return CgroupSample(self.quota, periods, stopped, stopped * 0.05, -1, -1, -1, 0)
+
+    def network(self, t: float) -> NetworkSample:
+        """The TCP counters at time t."""
+        overflows = int(self.overflows(t))
+        return NetworkSample(overflows, overflows, 0, int(self.delayed_acks(t)), 0, 0, 0)
+
+    def listeners(self, t: float) -> ListenerSample:
+        """The listening socket at time t."""
+        queue = int(self.accept_queue(t))
+        return ListenerSample(queue, self.backlog, 1, queue)
+
+
+def connections_over(processes: int, total: float = 64, idle: float = 6) -> Curve:
+    """Descriptors of one of several processes that share the connections evenly."""
+    return ramp((CONNECT, idle), (CONNECT + 0.1, idle + total / processes))
+
+
 def times(start: float, end: float, rate_hz: float = RATE_HZ) -> Iterator[float]:
     """Moments at a rate, from start up to and without end."""
     return (start + step / rate_hz for step in range(math.ceil((end - start) * rate_hz - 1e-9)))
@@ -210,6 +263,7 @@ def make_samples(
     host_busy: Sequence[float] = (0.97, 0.97, 0.16, 0.16),
     steal: float = 0.0,
     sockets: Sockets | None = Sockets(),
+    kernel: Kernel | None = Kernel(),
     start: float = IDLE,
     end: float = END,
     rate_hz: float = RATE_HZ,
@@ -239,6 +293,9 @@ def make_samples(
                 sockets=sockets.sample(t) if sockets else None,
                 gone=tuple(sorted(alive - now)),
                 cpu_s=sampler_cores * since,
+                network=kernel.network(t) if kernel else None,
+                cgroup=kernel.cgroup(t) if kernel else None,
+                listeners=kernel.listeners(t) if kernel else None,
             )
         )
         alive = now
@@ -355,6 +412,8 @@ def make_load(**changes: Any) -> LoadResult:
         workers=(make_worker(),),
         started=WINDOW,
         histogram={7120: 5000},
+        connection_responses=Spread(64, 70, 74, 78, 82, 90),
+        silent_connections=0,
     )
     return replace(base, **changes)
 

@@ -1,12 +1,13 @@
 """One thread does all the work; other cores stay idle.
 
 Found when one thread of the whole process tree is busy (running, or waiting for a core) more than
-90 % of the window while all the others together are busy less than 20 %, and the server may use
-two cores or more. Counting the wait makes it hold on shared machines, where a serial server and a
-starved one use the same CPU time. Unknown when sibling worker processes idle beside the busy one
-(the connections are not spread), when most of the latency was the generator's own, and when helper
-threads, such as a garbage collector's, work
-beside a thread that is at its limit.
+90 % of the window (75 % where half of the requests lie unread) while all the others together are
+busy less than 20 %, and the server may use
+two cores or more, by its CPU set and by its CPU quota. Counting the wait makes it hold on shared
+machines, where a serial server and a starved one use the same CPU time. Unknown when sibling worker
+processes idle beside the busy one (the connections are not spread), when most of the latency was
+the generator's own, and when helper threads, such as a garbage collector's, work beside a thread
+that is at its limit.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 from diagnose.analysis.build import finding, unknown
 from diagnose.analysis.generator import LATE_SHARE, worst_lag_share
 from diagnose.analysis.observe import unseen, usage
+from diagnose.analysis.room import mean_in_flight, quota_cores
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.run import Run
 
@@ -26,6 +28,10 @@ EXPLAINS = ("low_cpu",)
 TOP_BUSY = 0.9
 # Timers, garbage collection and a supervising process measured 0.00 to 0.12 together.
 REST_BUSY = 0.2
+# A thread that takes one connection after the other sleeps for moments in between (0.83 to 0.87
+# busy measured), while most requests wait for it in the kernel: it is at its limit from here on.
+WAITED_BUSY = 0.75
+WAITED_SHARE = 0.5
 # One thread below this did wait for something; it may still be the only one.
 TOP_CLEAR = 0.75
 # Beside a thread at its limit: helpers of a runtime measured 0.1 to 0.3 each, a second worker more.
@@ -44,6 +50,7 @@ def check(run: Run) -> Finding:
     if outside := unseen(run, used):
         return unknown(__name__, KIND, outside)
     cores = len(run.manifest.host.server_cpus)
+    quota = quota_cores(run)
     top = used.threads[0]
     # Threads that live shorter than the time between two samples show only in the process totals.
     rest = max(used.busy - top.busy, used.server_cores - top.running)
@@ -59,6 +66,9 @@ def check(run: Run) -> Finding:
         )
     if cores < 2:
         return unknown(__name__, KIND, "the server has one core only", rows)
+    if quota is not None and quota < 2:
+        why = f"a CPU quota of {quota:g} cores leaves no second one to use"
+        return unknown(__name__, KIND, why, rows)
     if run.manifest.connections < 2:
         return unknown(__name__, KIND, "one connection gives no second thread work", rows)
     who = f"thread {top.name!r} of {top.process} (PID {top.pid})"
@@ -73,7 +83,9 @@ def check(run: Run) -> Finding:
             rows,
         )
     siblings = _idle_siblings(run, top.pid)
-    if top.busy > TOP_BUSY and rest < REST_BUSY and siblings:
+    waited = (used.unread_sockets or 0.0) >= WAITED_SHARE * max(1.0, mean_in_flight(run))
+    limit = WAITED_BUSY if waited else TOP_BUSY
+    if top.busy > limit and rest < REST_BUSY and siblings:
         rows.append(Evidence("idle_siblings", siblings, "processes", 0, "samples.jsonl"))
         return unknown(
             __name__,
@@ -83,7 +95,7 @@ def check(run: Run) -> Finding:
             "repeat with more connections",
             rows,
         )
-    if top.busy > TOP_BUSY and rest < REST_BUSY:
+    if top.busy > limit and rest < REST_BUSY:
         return finding(
             __name__,
             KIND,

@@ -8,10 +8,11 @@ import pytest
 
 from diagnose.analysis.rules.low_cpu import check
 from diagnose.model.finding import Verdict
-from diagnose.model.run import Run
+from diagnose.model.run import ProbeCheck, Run
 from tests.builders import (
     SERVER_PID,
     WINDOW,
+    Kernel,
     Process,
     Thread,
     evidence_of,
@@ -221,3 +222,40 @@ def test_cores_that_the_host_does_not_report_are_not_busy(cpus: tuple[int, ...])
     samples = make_samples(two_workers(0.1), host_busy=(0.1, 0.9, 0.1, 0.1))
     answer = check(make_run(samples=samples, host=make_host(server=cpus)))
     assert answer.verdict is not Verdict.CLEAR
+
+
+@pytest.mark.parametrize(
+    ("quota", "used", "verdict"),
+    [
+        pytest.param(4.0, 3.9, Verdict.CLEAR, id="all of its quota"),
+        pytest.param(4.0, 1.0, Verdict.FOUND, id="a quarter of its quota"),
+        pytest.param(-1.0, 3.9, Verdict.FOUND, id="no quota"),
+        pytest.param(1.0, 0.1, Verdict.UNKNOWN, id="a quota of one core"),
+    ],
+)
+def test_cores_beyond_a_quota_are_not_idle_by_fault(
+    quota: float, used: float, verdict: Verdict
+) -> None:
+    """Sixteen cores; the quota of the container leaves the rest idle by order."""
+    threads = tuple(Thread(5000 + n, used / 16) for n in range(16))
+    samples = make_samples(
+        (Process(threads=threads),), host_busy=[used / 16] * 32, kernel=Kernel(quota=quota)
+    )
+    answer = check(make_run(samples=samples, host=make_host(32)))
+    assert answer.verdict is verdict
+    if quota == 4.0:
+        assert "of 4 cores (its CPU quota)" in answer.claim
+    if verdict is Verdict.UNKNOWN:
+        assert "a CPU quota of 1 cores only" in answer.claim
+
+
+@pytest.mark.parametrize(
+    ("unloaded_s", "said"),
+    [
+        pytest.param(0.06, "60 requests were worked on side by side", id="each waits for itself"),
+        pytest.param(0.002, "look at what the threads wait for", id="they wait for each other"),
+    ],
+)
+def test_the_next_step_tells_waits_side_by_side_from_a_queue(unloaded_s: float, said: str) -> None:
+    probes = (ProbeCheck("kept", "get", "pass", "", unloaded_s),)
+    assert said in check(run_with_idle(0.9, probes=probes)).next_step

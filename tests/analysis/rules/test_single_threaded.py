@@ -14,7 +14,9 @@ from tests.builders import (
     MIB,
     SERVER_PID,
     WINDOW,
+    Kernel,
     Process,
+    Sockets,
     Thread,
     evidence_of,
     flat,
@@ -225,3 +227,33 @@ def test_work_of_threads_that_end_between_samples_counts_as_others() -> None:
     samples = make_samples((server,), host_busy=[0.65] * 8 + [0.2] * 8)
     answer = check(make_run(samples=samples, host=host))
     assert answer.verdict is not Verdict.FOUND
+
+
+@pytest.mark.parametrize(
+    ("busy", "unread", "verdict"),
+    [
+        pytest.param(0.87, 33, Verdict.FOUND, id="sleeps for moments while half lie unread"),
+        pytest.param(0.87, 31, Verdict.UNKNOWN, id="fewer lie unread"),
+        pytest.param(0.74, 63, Verdict.CLEAR, id="waits for something else"),
+    ],
+)
+def test_requests_that_lie_unread_wait_for_the_one_thread(
+    busy: float, unread: int, verdict: Verdict
+) -> None:
+    """gunicorn's sync worker: one connection after the other, a moment of sleep in between."""
+    sockets = Sockets(unread_sockets=flat(unread))
+    run = make_run(samples=make_samples(one_thread(busy), sockets=sockets))
+    assert check(run).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("quota", "verdict"),
+    [
+        pytest.param(1.0, Verdict.UNKNOWN, id="one core by order"),
+        pytest.param(2.0, Verdict.FOUND, id="two"),
+        pytest.param(-1.0, Verdict.FOUND, id="none"),
+    ],
+)
+def test_a_quota_may_leave_no_second_core(quota: float, verdict: Verdict) -> None:
+    run = make_run(samples=make_samples(one_thread(), kernel=Kernel(quota=quota)))
+    assert check(run).verdict is verdict

@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from diagnose.model.finding import Finding, Verdict
+from diagnose.model.finding import Finding, Kind, Verdict
 from diagnose.model.report import Analyzed
 from diagnose.plain import printable
 from diagnose.reports.phrases import (
@@ -24,6 +24,13 @@ from diagnose.reports.phrases import (
 
 HOT_FRAMES = 3
 LOG_LINES = 6
+# More names than this take more lines of the screen than they are worth.
+NAMED_CLEAR = 12
+PLURALS = {
+    Kind.VALIDITY: "validity checks",
+    Kind.SYMPTOM: "symptoms",
+    Kind.CAUSE: "causes",
+}
 # Findings whose reason the server itself often wrote down.
 LOG_TELLS = {"crashed", "hung", "errors", "connections_missing"}
 
@@ -75,7 +82,7 @@ def _found(finding: Finding) -> list[RenderableType]:
 
 def _rest(item: Analyzed) -> list[RenderableType]:
     unknown = [finding for finding in item.findings if finding.verdict is Verdict.UNKNOWN]
-    clear = [finding.id for finding in item.findings if finding.verdict is Verdict.CLEAR]
+    clear = [finding for finding in item.findings if finding.verdict is Verdict.CLEAR]
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column()
@@ -85,8 +92,20 @@ def _rest(item: Analyzed) -> list[RenderableType]:
         shown = claim if len(ids) == 1 else f"{claim} ({', '.join(ids)})"
         table.add_row(Text(f"unknown {name}", style="yellow"), Text(printable(shown)))
     if clear:
-        table.add_row(Text("clear", style="green"), Text(", ".join(clear)))
+        table.add_row(Text("clear", style="green"), Text(_ruled_out(item, clear)))
     return [table]
+
+
+def _ruled_out(item: Analyzed, clear: Sequence[Finding]) -> str:
+    """The names of what was ruled out; where they would fill the screen, how many of each kind."""
+    if len(clear) <= NAMED_CLEAR:
+        return ", ".join(finding.id for finding in clear)
+    counts = [
+        f"{sum(finding.kind is kind for finding in clear)} of "
+        f"{sum(finding.kind is kind for finding in item.findings)} {plural}"
+        for kind, plural in PLURALS.items()
+    ]
+    return f"{', '.join(counts)} (named in the report)"
 
 
 def _hot(item: Analyzed) -> list[tuple[str, str]]:

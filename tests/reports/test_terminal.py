@@ -94,6 +94,16 @@ class TestContent:
         assert "unknown hung why not" in text
         assert "clear errors, crashed" in text
 
+    def test_many_that_are_clear_are_counted(self) -> None:
+        clear = [make_finding(f"cause_{n}", Verdict.CLEAR) for n in range(12)]
+        symptom = make_finding("errors", Verdict.CLEAR, Kind.SYMPTOM)
+        unknown = make_finding("hung", Verdict.UNKNOWN, Kind.SYMPTOM)
+        assert "cause_11" in shown(analyzed(make_run(), clear))
+        text = words(shown(analyzed(make_run(), [*clear, symptom, unknown])))
+        counts = "clear 0 of 0 validity checks, 1 of 2 symptoms, 12 of 12 causes"
+        assert f"{counts} (named in the report)" in text
+        assert "cause_11" not in text
+
     def test_uploads_show_their_bandwidth_and_memory(self) -> None:
         text = words(shown(analyzed(upload_run(growth=900 * MIB))))
         assert "bodies answered" in text

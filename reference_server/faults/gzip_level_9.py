@@ -19,8 +19,8 @@ from reference_server.entry import Entry
 from reference_server.faults import Answer, complete, wrap_handlers
 from reference_server.messages import Handler, Request, Response
 
-SCENARIO = "json-comp"
-CONNECTIONS = 64
+SCENARIO = "compression"
+CONNECTIONS = 16
 TRUE_FINDINGS = ("compression_too_high",)
 POSSIBLE_FINDINGS = ("slower_than_reference",)
 FALSE_FINDINGS = (

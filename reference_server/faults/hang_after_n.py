@@ -1,4 +1,4 @@
-"""After 50,000 requests of a worker a lock is taken and not given back: nothing is answered any
+"""After 100,000 requests of a worker a lock is taken and not given back: nothing is answered any
 more.
 
 What a user sees: all goes well for a while, then every request hangs, on idle cores. The process
@@ -33,7 +33,7 @@ FALSE_FINDINGS = (
     "pool_exhausted",
 )
 
-MOST_REQUESTS = 50_000
+MOST_REQUESTS = 100_000
 
 
 class Lock:

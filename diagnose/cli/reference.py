@@ -23,8 +23,9 @@ def reference(
     To measure it: diagnose run baseline -- python -m reference_server --port '$PORT'
     """
     if list_faults:
+        width = max(map(len, fault_names()))
         for name in fault_names():
-            typer.echo(f"{name:<18} {load_fault(name).description.splitlines()[0]}")
+            typer.echo(f"{name:<{width}} {load_fault(name).description.splitlines()[0]}")
         return
     if fault is not None:
         check_names([fault], fault_names(), "fault")

@@ -48,12 +48,13 @@ class Gate:
         if len(self._served) < self._limit:
             self._served.add(connection)
             return
-        # The event loop starts to read from a connection after it has announced it.
-        asyncio.get_running_loop().call_soon(self._hold, connection, transport)
+        transport.pause_reading()
         self._waiting.append((connection, transport))
+        # The event loop, which has the encrypted ones, starts to read after this.
+        asyncio.get_running_loop().call_soon(self._hold, connection, transport)
 
     def _hold(self, connection: Connection, transport: asyncio.Transport) -> None:
-        if connection not in self._served:
+        if connection not in self._served and not transport.is_closing():
             transport.pause_reading()
 
     def leave(self, connection: Connection) -> None:

@@ -1,5 +1,4 @@
-"""After 100,000 requests of a worker a lock is taken and not given back: nothing is answered any
-more.
+"""After 100,000 requests of a worker a lock is not given back, and nothing is answered any more.
 
 What a user sees: all goes well for a while, then every request hangs, on idle cores. The process
 lives, accepts connections and reads requests, so that a check of the port finds nothing.

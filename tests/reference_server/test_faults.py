@@ -46,6 +46,8 @@ def test_fault_declares_what_it_is(name: str) -> None:
     assert fault.connections > 0
     assert len(fault.run_options) % 2 == 0
     assert "What a user sees:" in fault.description
+    # Lists show the first line.
+    assert fault.description.splitlines()[0].endswith(".")
 
 
 @pytest.mark.parametrize("name", fault_names())

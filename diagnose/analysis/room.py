@@ -91,6 +91,11 @@ def mean_in_flight(run: Run) -> float:
     return sum(ticks) / len(ticks) * workers if ticks else 0.0
 
 
+def asking_connections(run: Run) -> float:
+    """The mean number of connections with a request in flight: each has several with pipelining."""
+    return mean_in_flight(run) / max(1, run.manifest.scenario.pipeline)
+
+
 def generator_cores(run: Run) -> float:
     """Cores that the load workers had or waited for, where they share the server's."""
     if run.load is None or run.manifest.host.cpu_mode != "shared":

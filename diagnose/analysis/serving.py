@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from diagnose.analysis.observe_network import accept_queue, network
-from diagnose.analysis.room import mean_in_flight
+from diagnose.analysis.room import asking_connections
 from diagnose.analysis.thread_time import BLOCKING, Place, ThreadTime, thread_times
 from diagnose.model.run import Run
 
@@ -50,6 +50,7 @@ class Serving:
     """The window as the rules on parallelism read it.
 
     threads: all of them, busiest first. rest: where each slept without load, if that was seen.
+    asking: the mean number of connections with a request in flight.
     at_once: requests worked on at a time; None where the unloaded latency is too short or not
     known. at_once_most: no more than these; told too where the first requests of a runtime are
     slow, as the unloaded ones are. unread: connections with a request that nobody has read; queued:
@@ -61,7 +62,7 @@ class Serving:
     threads: tuple[ThreadTime, ...]
     rest: Mapping[tuple[int, int], Place]
     rps: float
-    in_flight: float
+    asking: float
     at_once: float | None
     at_once_most: float | None
     unread: float | None
@@ -114,7 +115,7 @@ def serving(run: Run) -> Serving:
         threads=thread_times(run),
         rest=_rest(run),
         rps=rps,
-        in_flight=mean_in_flight(run),
+        asking=asking_connections(run),
         at_once=rps * unloaded if unloaded is not None and unloaded >= _least(run) else None,
         at_once_most=rps * unloaded
         if unloaded is not None and unloaded >= MIN_UNLOADED_S

@@ -35,6 +35,8 @@ from tests.builders import (
     make_load,
     make_run,
     make_samples,
+    make_scenario,
+    make_ticks,
     make_worker,
     ramp,
     two_workers,
@@ -248,3 +250,13 @@ class TestRoom:
     def test_is_never_negative(self) -> None:
         everything = {"host_busy": (1.0, 1.0), "host": make_host(2, mode="shared")}
         assert self.of(0.99, **everything).unwanted == pytest.approx(0.0, abs=1e-6)
+
+
+def test_pipelined_requests_are_counted_by_connection() -> None:
+    """16 requests on each of 64 connections: no more than 64 sockets can lie unread."""
+    run = idle_cores(
+        [process(*threads(1, EPOLL))],
+        scenario=make_scenario(pipeline=16),
+        ticks=make_ticks(in_flight=1024),
+    )
+    assert serving(run).asking == 64

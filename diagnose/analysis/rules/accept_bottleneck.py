@@ -14,7 +14,7 @@ from __future__ import annotations
 from diagnose.analysis.build import finding, unknown
 from diagnose.analysis.observe import usage
 from diagnose.analysis.observe_network import AcceptQueue, accept_queue, network
-from diagnose.analysis.room import ROOM_FOUND, Room, room
+from diagnose.analysis.room import ROOM_FOUND, Room, asking_connections, room
 from diagnose.analysis.serving import Serving, serving
 from diagnose.analysis.thread_time import Place
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
@@ -106,7 +106,8 @@ def _acceptor(run: Run, longest: AcceptQueue | None, said: str, rows: list[Evide
     if load is None or used is None or window is None or longest is None:
         return finding(__name__, KIND, Verdict.CLEAR, said, rows)
     left = room(run, used)
-    queued = window.mean / left.in_flight if left.in_flight > 0 else 0.0
+    asking = asking_connections(run)
+    queued = window.mean / asking if asking > 0 else 0.0
     rows.append(Evidence("queued_share", queued, "ratio", QUEUED_SHARE, "samples.jsonl"))
     churn = load.opens / max(1, load.responses)
     if queued < QUEUED_SHARE or churn < CHURN or left.share < ROOM_FOUND or left.doubt:

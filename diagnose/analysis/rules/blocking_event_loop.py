@@ -65,8 +65,8 @@ def check(run: Run) -> Finding:
         return finding(__name__, KIND, Verdict.CLEAR, claim)
     accepted = sum(seen.accepted[pid] for pid in {row.use.pid for row in loops})
     share = accepted / max(1, run.manifest.connections)
-    unread = seen.waiting >= max(UNREAD_MIN, UNREAD_SHARE * seen.in_flight)
-    left_unread = seen.waiting >= max(UNREAD_MIN, LEFT_UNREAD * seen.in_flight)
+    unread = seen.waiting >= max(UNREAD_MIN, UNREAD_SHARE * seen.asking)
+    left_unread = seen.waiting >= max(UNREAD_MIN, LEFT_UNREAD * seen.asking)
     running = _running(seen)
     by_locks = left_unread and not _between_workers(seen, loops)
     held = {row.key: _held(row, by_locks and running[row.use.pid] < RUNNING) for row in loops}

@@ -127,7 +127,7 @@ def _judge(
         return unknown(__name__, KIND, why, rows)
     if left.share < ROOM_FOUND:
         return unknown(__name__, KIND, f"{said}, but few cores were left", rows)
-    unread = seen.waiting >= max(2.0, UNREAD_SHARE * seen.in_flight)
+    unread = seen.waiting >= max(2.0, UNREAD_SHARE * seen.asking)
     idle_loop = any(row.share(Place.READY) >= LOCKED_FOUND for row in seen.loops())
     by = ""
     if frames is not None:
@@ -135,7 +135,7 @@ def _judge(
     has_requests = (
         many_loops
         or frames is not None
-        or len(part) >= PER_CONNECTION * seen.in_flight
+        or len(part) >= PER_CONNECTION * seen.asking
         or _threaded(run, part)
         or (unread and idle_loop)
     )

@@ -15,7 +15,7 @@ from __future__ import annotations
 from diagnose.analysis.build import finding, unknown
 from diagnose.analysis.generator import LATE_SHARE, worst_lag_share
 from diagnose.analysis.observe import unseen, usage
-from diagnose.analysis.room import mean_in_flight, quota_cores
+from diagnose.analysis.room import asking_connections, quota_cores
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.run import Run
 
@@ -83,7 +83,7 @@ def check(run: Run) -> Finding:
             rows,
         )
     siblings = _idle_siblings(run, top.pid)
-    waited = (used.unread_sockets or 0.0) >= WAITED_SHARE * max(1.0, mean_in_flight(run))
+    waited = (used.unread_sockets or 0.0) >= WAITED_SHARE * max(1.0, asking_connections(run))
     limit = WAITED_BUSY if waited else TOP_BUSY
     if top.busy > limit and rest < REST_BUSY and siblings:
         rows.append(Evidence("idle_siblings", siblings, "processes", 0, "samples.jsonl"))

@@ -133,7 +133,7 @@ def _pool(run: Run, seen: Serving) -> list[ThreadTime]:
     The JVM, .NET and Ruby sleep, and wait for backends, where threads without work sleep too
     (futex, poll). That their number is that of the requests at work is what tells.
     """
-    unread = seen.waiting >= max(UNREAD_MIN, UNREAD_SHARE * seen.in_flight)
+    unread = seen.waiting >= max(UNREAD_MIN, UNREAD_SHARE * seen.asking)
     if seen.at_once is None or not unread:
         return []
     groups: dict[tuple[str, str], list[ThreadTime]] = {}

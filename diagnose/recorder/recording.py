@@ -33,8 +33,8 @@ from diagnose.recorder.loop import Ended, Loop
 from diagnose.recorder.options import Live, Observer, RunOptions
 from diagnose.recorder.readying import wait_ready
 from diagnose.sampling.sampler import SamplerPlan, SamplerStatus
+from diagnose.server import descriptors, ports, runtime
 from diagnose.server import host as host_room
-from diagnose.server import ports, runtime
 from diagnose.server.launch import (
     AttachedServer,
     LaunchedServer,
@@ -261,8 +261,13 @@ class _Recording:
         pids = descendants(self.server.sample_root)
         if self.server.include_root:
             pids.append(self.server.sample_root)
-        runtimes = {pid: runtime.detect(pid) for pid in pids[:64]}
-        self.journal.update(launch=replace(self.manifest.launch, runtimes=runtimes))
+        pids = pids[:INSPECTED_PROCESSES]
+        launch = replace(
+            self.manifest.launch,
+            runtimes={pid: runtime.detect(pid) for pid in pids},
+            descriptor_limits=descriptors.limits(pids),
+        )
+        self.journal.update(launch=launch)
 
     # -- probe and load ------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from statistics import median
 
 from diagnose.analysis.build import finding, unknown
 from diagnose.analysis.generator import not_told
-from diagnose.analysis.observe import measured_ticks
+from diagnose.analysis.standing import standing
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.load import Failure
 from diagnose.model.run import Run
@@ -23,8 +23,6 @@ NEEDS: tuple[str, ...] = ()
 # Where every connection is reopened after each response, some are between two lives at any moment;
 # in runs against closing servers at 512 connections that was under 5 %.
 PRESENT_SHARE = 0.9
-# Three tenths of a second of ticks.
-MIN_TICKS = 6
 # Where connections are renewed more often than this, a snapshot of the server's end misses some.
 RENEWED_SHARE = 0.01
 
@@ -37,15 +35,10 @@ def check(run: Run) -> Finding:
     refused = load.failures.get(Failure.WRONG_STATUS.value, 0) if load else 0
     if run.manifest.scenario.protocol is Protocol.WS and load and refused and not load.responses:
         return unknown(__name__, KIND, "the server refused every upgrade: no connection could stay")
-    by_worker: dict[int, list[int]] = {}
-    for tick in measured_ticks(run):
-        if tick.phase == "window":
-            by_worker.setdefault(tick.worker, []).append(tick.established)
-    if not by_worker or min(map(len, by_worker.values())) < MIN_TICKS:
+    stood = standing(run)
+    if stood is None:
         return unknown(__name__, KIND, "the window is too short to tell")
     wanted = run.manifest.connections
-    # Workers tick when they get to it, not together: each one's median, added.
-    stood = int(sum(median(counts) for counts in by_worker.values()))
     at_server = _at_server(run)
     evidence = [
         Evidence("established", stood, "connections", round(wanted * PRESENT_SHARE), "load.jsonl")

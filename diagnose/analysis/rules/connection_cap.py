@@ -1,0 +1,98 @@
+"""The server serves so many connections and no more; the others wait for ever or are turned away.
+
+Found when connections got no response in the whole window while each of the others got many, and
+the ones without are those that were opened last: the server took the first ones and no more. A
+server that is stuck in one of its processes leaves connections without a response too, but these
+are opened at any time: then it is unknown, and so it is with few responses for each connection,
+where chance leaves some without. A limit of descriptors does the same: that is fd_exhausted.
+"""
+
+from __future__ import annotations
+
+from diagnose.analysis.build import finding, unknown
+from diagnose.analysis.descriptors import nearest_limit
+from diagnose.analysis.generator import not_told
+from diagnose.model.finding import Evidence, Finding, Kind, Verdict
+from diagnose.model.run import Run
+
+KIND = Kind.CAUSE
+# Which connections were served is a fact; that others are missing is what it brings about.
+NEEDS: tuple[str, ...] = ()
+EXPLAINS = ("hung", "errors", "unfair")
+
+# One or two connections may be lost to an accident: a SYN that found the backlog full waits for up
+# to 15 s for its fourth try.
+MIN_SILENT = 3
+# Were responses shared out by chance, ten for each connection would leave one of 22,000 without
+# (the Poisson probability of none, exp(-10)). Nine of ten of those that were served have so many.
+MIN_RESPONSES = 10
+# Of pairs of one silent and one served connection, those whose silent one was opened later. By
+# chance it is a half, and with 3 of 64 silent it exceeds 0.9 in one run of a hundred; a cap gives
+# 1.0, and where several processes have a cap each and unequal shares of the connections, 0.9.
+LATER = 0.9
+
+
+def check(run: Run) -> Finding:
+    """Found with the number of connections that were served."""
+    load = run.load
+    if load is None:
+        return unknown(__name__, KIND, "the measured window gave no result")
+    if load.silent_connections < 0:
+        who = not_told(run) or "this run"
+        return unknown(__name__, KIND, f"{who} does not tell how connections were served")
+    total = run.manifest.connections
+    silent = load.silent_connections
+    served = total - silent
+    spread = load.connection_responses
+    least = spread.p10 if spread else 0
+    rows = [
+        Evidence("silent_connections", silent, "connections", MIN_SILENT, "load.json"),
+        Evidence("served_connections", served, "connections", total, "load.json"),
+        Evidence("responses_p10", least, "responses", MIN_RESPONSES, "load.json"),
+        Evidence("silent_opened_later", load.silent_late_share, "ratio", LATER, "load.json"),
+    ]
+    if load.responses == 0:
+        return unknown(__name__, KIND, "no connection got a response", rows)
+    if silent == 0:
+        claim = f"each of {total} connections got responses"
+        return finding(__name__, KIND, Verdict.CLEAR, claim, rows)
+    if run.manifest.scenario.rate:
+        why = f"{silent} connections got no response, but at this rate not all may be needed"
+        return unknown(__name__, KIND, why, rows)
+    if load.interrupted or run.manifest.end.when:
+        return unknown(__name__, KIND, "the run ended before connections had their time", rows)
+    if silent < MIN_SILENT:
+        why = f"{silent} of {total} connections got no response: too few to tell"
+        return unknown(__name__, KIND, why, rows)
+    if least < MIN_RESPONSES:
+        why = (
+            f"{silent} of {total} connections got no response, but those that were served got only "
+            f"{least} each (tenth percentile): a longer window (-d) decides"
+        )
+        return unknown(__name__, KIND, why, rows)
+    nearest = nearest_limit(run)
+    if nearest is not None and nearest.reached:
+        why = (
+            f"{served} of {total} connections were served, and {nearest.name} is at its limit of "
+            f"{nearest.limit} descriptors: see fd_exhausted"
+        )
+        return finding(__name__, KIND, Verdict.CLEAR, why, rows)
+    if load.silent_late_share < LATER:
+        why = (
+            f"{silent} of {total} connections got no response, but not the last ones that were "
+            "opened: a process that is stuck does that; the same load with half and with twice the "
+            "connections decides (a cap serves the same number)"
+        )
+        return unknown(__name__, KIND, why, rows)
+    return finding(
+        __name__,
+        KIND,
+        Verdict.FOUND,
+        f"{served} of {total} connections were served, {spread.p50 if spread else 0:,} responses "
+        f"each (median); the other {silent}, opened later, got none in the whole window",
+        rows,
+        f"find the limit of {served} connections (threads or workers that keep a connection each, "
+        "a pool, a setting) and raise it above the connections of the load, or keep idle "
+        "connections in an event loop; `diagnose run -c` with another number must serve as many",
+        explains=silent / total,
+    )

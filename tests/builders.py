@@ -482,8 +482,17 @@ def make_launch(**changes: Any) -> Launch:
     base = Launch(
         ("./my-server", "--port", "8080"), "my-server", SERVER_PID, "127.0.0.1", 8080,
         ready_after_s=0.3, runtimes={5001: "cpython", 5002: "cpython"},
+        descriptor_limits={SERVER_PID: 1024, 5001: 1024, 5002: 1024},
     )  # fmt: skip
     return replace(base, **changes)
+
+
+# What a healthy server comes to before the load.
+PROBES = (
+    ProbeCheck("plain", "get", "pass", "55", 0.0004),
+    ProbeCheck("late_ack", "get", "pass", "", 0.0002, times_s=(0.0003, 0.0002, 0.0002)),
+    ProbeCheck("pipelined", "get", "pass", "", 0.0006, times_s=(0.0002, 0.0003, 0.0006)),
+)
 
 
 def make_manifest(**changes: Any) -> Manifest:
@@ -498,7 +507,7 @@ def make_manifest(**changes: Any) -> Manifest:
         host=make_host(),
         launch=make_launch(),
         phases=make_phases(),
-        probes=(ProbeCheck("plain", "get", "pass", "55", 0.0004),),
+        probes=PROBES,
         guard=MemoryGuard(10 * GIB),
         sample_rate_hz=RATE_HZ,
     )

@@ -74,7 +74,10 @@ class ServerEnd:
 class ProbeCheck:
     """One request on an unloaded server. outcome: `pass`, `fail` (a wrong answer) or `error`.
 
+    A form of a request that the scenario does not send, or a way of sending it, can also come to
+    `differs`: its answer is not that of the request as it is, which may be no fault.
     closes: the server closed, or announced that it closes, the connection after the answer.
+    status: of the answer, 0 without one. times_s: of each repetition, or of each size; see `name`.
     """
 
     name: str
@@ -85,6 +88,8 @@ class ProbeCheck:
     request: str = ""
     response: str = ""
     closes: bool = False
+    status: int = 0
+    times_s: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

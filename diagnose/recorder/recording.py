@@ -13,6 +13,7 @@ import re
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -22,9 +23,10 @@ import diagnose
 from diagnose.child import Child
 from diagnose.errors import DiagnoseError, Interrupted, ServerFailed, UsageError, WorkerFailed
 from diagnose.load.probe import probes
+from diagnose.load.variations import variations
 from diagnose.model.load import LoadResult
 from diagnose.model.profile import ProfileNote
-from diagnose.model.run import SCHEMA, Launch, Manifest, MemoryGuard, ServerEnd
+from diagnose.model.run import SCHEMA, Launch, Manifest, MemoryGuard, ProbeCheck, ServerEnd
 from diagnose.process_tree import descendants
 from diagnose.recorder import profiling
 from diagnose.recorder.journal import Journal
@@ -273,16 +275,18 @@ class _Recording:
 
     def _probe(self) -> str:
         launch = self.manifest.launch
-        checks = []
+        checks: list[ProbeCheck] = []
         deadline = time.monotonic() + PROBE_BUDGET_S
+        where = (self.scenario, launch.host, launch.port, PROBE_TIMEOUT_S)
         with self.loop.interruptible():
-            for check in probes(self.scenario, launch.host, launch.port, PROBE_TIMEOUT_S):
+            # The second kind is asked for when the first is through: it reads what that saw.
+            for check in chain(probes(*where), variations(*where, checks)):
                 checks.append(check)
                 self.journal.update(probes=tuple(checks))
                 self.loop.pump(time.monotonic())
                 if time.monotonic() > deadline:
                     break
-        failed = [check for check in checks if check.outcome != "pass"]
+        failed = [check for check in checks if check.outcome in ("fail", "error")]
         said = f"{len(checks) - len(failed)} of {len(checks)} checks passed"
         for check in failed[:1]:
             said += f"; {check.template}, {check.name}: {check.detail[:90]}"

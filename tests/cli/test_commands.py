@@ -339,7 +339,7 @@ class TestRefused:
         [
             (("scenarios", "baselin"), "no scenario 'baselin'; did you mean 'baseline'?"),
             (("scenarios", "missing.toml"), "cannot read the scenario missing.toml"),
-            (("findings", "nope"), "no finding 'nope'; known: accept_bottleneck,"),
+            (("findings", "nope"), "no finding 'nope'; known: "),
             (("report", "/nowhere"), "/nowhere is not a run directory"),
             (("report", "/nowhere", "--format", "pdf"), "no format 'pdf'; known: terminal,"),
             (("reference", "--fault", "nope"), "no fault 'nope'; known: "),

@@ -14,11 +14,13 @@ import pytest
 from diagnose.load.accounting import Spent
 from diagnose.load.connection import TemplateState
 from diagnose.load.histogram import Histogram, bucket_values
-from diagnose.load.merge import merge
+from diagnose.load.merge import CLOSE_NUMBERS, merge
 from diagnose.load.requests import prepare
+from diagnose.load.shares import Shares
+from diagnose.load.tally import CLOSE_NUMBERS as MOST_NUMBERS
 from diagnose.load.tally import Tally, Window, fresh_histograms, mark, window
 from diagnose.load.worker import Message, Trial, WorkerReport
-from diagnose.model.load import Failure, FailureExample, LoadPlan, LoadTick
+from diagnose.model.load import Failure, FailureExample, LoadPlan, LoadTick, Spread
 from diagnose.model.scenario import Answer, Expectation, RequestTemplate, Scenario
 
 GET = RequestTemplate("get", "GET", "/", expect=Expectation(body="ok"))
@@ -224,6 +226,61 @@ def test_templates_are_merged_by_name() -> None:
     assert get.latency.p50_s == pytest.approx(0.001, rel=1e-3)
     assert get.latency.max_s == pytest.approx(0.002, rel=1e-3)
     assert post.latency.mean_s == pytest.approx(0.010, rel=1e-3)
+
+
+def test_bodies_of_workers_are_told_apart_together() -> None:
+    first, second = report(0), report(1)
+    seen = ((first, 2, 200, [1, 2]), (second, 1, 50, [2, 3]))
+    for each, parsed, length, digests in seen:
+        template = each.window.templates[0]
+        template.parsed, template.body_bytes, template.body_digests = parsed, length, digests
+    get, post = merge(PLAN, [first, second]).templates
+    assert (get.distinct_bodies, get.mean_body_bytes) == (3, pytest.approx(250 / 3))
+    assert (post.distinct_bodies, post.mean_body_bytes) == (-1, -1.0)
+
+
+def test_shares_and_closes_of_workers_are_put_together() -> None:
+    served = [True] * 4
+    first = report(1, shares=Shares([20, 0, 22, 0], served), closes_after={10: 5, 3: 1})
+    second = report(0, shares=Shares([19, 21, 0, 0], served), closes_after={10: 7})
+    result = merge(PLAN, [first, second])
+    # In the order of opening: 19, 20, 21, 0, 0, 22, 0, 0.
+    assert result.connection_responses == Spread(4, 19, 19, 21, 22, 22)
+    assert result.silent_connections == 4
+    assert result.silent_late_share == pytest.approx(14 / 16)
+    assert result.closes_after == {10: 12, 3: 1}
+
+
+def test_only_the_most_frequent_closes_are_kept() -> None:
+    closes = {number: 1 + (number == 7) for number in range(1, 100)}
+    kept = merge(PLAN, [report(0, closes_after=closes)]).closes_after
+    assert len(kept) == CLOSE_NUMBERS
+    assert kept[7] == 2
+
+
+def test_a_worker_without_connections_tells_nothing_of_them() -> None:
+    result = merge(PLAN, [report(0)])
+    assert (result.connection_responses, result.silent_connections) == (None, -1)
+
+
+def test_closes_are_cut_to_the_window() -> None:
+    tally = Tally()
+    tally.closed_after(5)
+    begin = mark(tally, states(), spent(0.0))
+    tally.closed_after(5)
+    tally.closed_after(6)
+    seen = window(tally, states(), begin, mark(tally, states(), spent(1.0)), 1)
+    assert seen.closes_after == {5: 1, 6: 1}
+    assert seen.numbers["server_closes"] == 2
+
+
+def test_closes_after_ever_new_numbers_take_no_more_room() -> None:
+    tally = Tally()
+    for number in range(2 * MOST_NUMBERS):
+        tally.closed_after(number)
+    tally.closed_after(0)
+    assert len(tally.closes_after) == MOST_NUMBERS
+    assert (tally.server_closes, tally.closes_after[0]) == (2 * MOST_NUMBERS + 1, 2)
 
 
 def test_merging_changes_no_report() -> None:

@@ -4,7 +4,8 @@ Found when connections got no response in the whole window while each of the oth
 the ones without are those that were opened last: the server took the first ones and no more. A
 server that is stuck in one of its processes leaves connections without a response too, but these
 are opened at any time: then it is unknown, and so it is with few responses for each connection,
-where chance leaves some without. A limit of descriptors does the same: that is fd_exhausted.
+where chance leaves some without. Found also when the server says in its log that it is at its
+limit. A limit of descriptors does the same: that is fd_exhausted.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from diagnose.analysis.build import finding, unknown
 from diagnose.analysis.descriptors import nearest_limit
 from diagnose.analysis.generator import not_told
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
+from diagnose.model.load import LoadResult
 from diagnose.model.run import Run
 
 KIND = Kind.CAUSE
@@ -32,6 +34,26 @@ MIN_RESPONSES = 10
 LATER = 0.9
 
 
+# What servers write when they are at their limit: nginx (ngx_get_connection), Apache (AH00161 and
+# AH00484), PHP-FPM, lighttpd, waitress.
+LOG_WORDS = (
+    "worker_connections are not enough",
+    "server reached maxrequestworkers",
+    "server reached pm.max_children",
+    "connection limit reached",
+    "reached the connection limit",
+)
+# nginx at its limit closes idle connections, unannounced, to make room for new ones: with 128
+# connections and room for 88 it closed 0.3 for each response, after ever different numbers.
+ROOM_CLOSES = 20
+ROOM_SHARE = (0.015, 0.9)
+SAME_SHARE = 0.8
+NEXT_STEP = (
+    "raise the limit above the connections of the load; `diagnose findings connection_cap` names "
+    "the settings"
+)
+
+
 def check(run: Run) -> Finding:
     """Found with the number of connections that were served."""
     load = run.load
@@ -49,10 +71,25 @@ def check(run: Run) -> Finding:
         Evidence("silent_connections", silent, "connections", MIN_SILENT, "load.json"),
         Evidence("served_connections", served, "connections", total, "load.json"),
         Evidence("responses_p10", least, "responses", MIN_RESPONSES, "load.json"),
-        Evidence("silent_opened_later", load.silent_late_share, "ratio", LATER, "load.json"),
     ]
+    if load.silent_late_share >= 0:
+        late = load.silent_late_share
+        rows.append(Evidence("silent_opened_later", late, "ratio", LATER, "load.json"))
     if load.responses == 0:
         return unknown(__name__, KIND, "no connection got a response", rows)
+    if (words := _said_by_log(run)) and max(silent, load.failed, load.server_closes) >= MIN_SILENT:
+        rows = [Evidence("log", words, "", None, "server.log"), *rows]
+        return finding(
+            __name__,
+            KIND,
+            Verdict.FOUND,
+            f"the server says itself that it may have no more connections: {words}",
+            rows,
+            NEXT_STEP,
+            explains=max(0.1, silent / total),
+        )
+    if silent == 0 and (why := _makes_room(load)):
+        return unknown(__name__, KIND, why, rows)
     if silent == 0:
         claim = f"each of {total} connections got responses"
         return finding(__name__, KIND, Verdict.CLEAR, claim, rows)
@@ -95,4 +132,29 @@ def check(run: Run) -> Finding:
         "a pool, a setting) and raise it above the connections of the load, or keep idle "
         "connections in an event loop; `diagnose run -c` with another number must serve as many",
         explains=silent / total,
+    )
+
+
+def _said_by_log(run: Run) -> str:
+    """The line of the log in which the server says that it is at its limit; '' without one."""
+    for line in run.manifest.end.log_tail:
+        if any(words in line.lower() for words in LOG_WORDS):
+            return line
+    return ""
+
+
+def _makes_room(load: LoadResult) -> str:
+    """Why the server may close connections to make room for others; '' when it does not."""
+    closes = load.server_closes - load.close_announced
+    share = closes / load.responses
+    same = max(load.closes_after.values(), default=0)
+    if closes < ROOM_CLOSES or not ROOM_SHARE[0] < share < ROOM_SHARE[1]:
+        return ""
+    if same >= SAME_SHARE * load.server_closes:
+        return ""
+    return (
+        f"each connection got responses, but {closes:,} were closed without notice after different "
+        "numbers of them: a limit that makes room by closing idle ones does that (nginx "
+        "worker_connections, the JDK's maxIdleConnections); the same load with half the "
+        "connections decides"
     )

@@ -13,6 +13,7 @@ from collections import Counter
 
 from diagnose.analysis.build import finding, unknown
 from diagnose.analysis.generator import not_told
+from diagnose.analysis.probed import exchange
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.load import Failure
 from diagnose.model.run import ProbeCheck, Run
@@ -48,6 +49,7 @@ def check(run: Run) -> Finding:
         Evidence("probe", f"{probe.template}, {probe.name}: {probe.detail}", "", None, "run.json")
         for probe in refused[:3]
     ]
+    rows += [row for probe in refused[:1] for row in exchange(probe)]
     if failed >= MIN_FAILURES and share >= FAILED_SHARE:
         kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in worst)
         return finding(

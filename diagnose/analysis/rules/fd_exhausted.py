@@ -50,7 +50,8 @@ def check(run: Run) -> Finding:
         rows.append(
             Evidence("descriptors", nearest.most, "", nearest.limit, "samples.jsonl"),
         )
-        rows.append(Evidence("process", f"{nearest.name} (PID {nearest.pid})", "", None, ""))
+        who = f"{nearest.name} (PID {nearest.pid})"
+        rows.append(Evidence("process", who, "", None, "samples.jsonl"))
     rows += [Evidence("log", line, "", None, "server.log") for line in said_by_log[-3:]]
     if load is None:
         return unknown(__name__, KIND, "the measured window gave no result", rows)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from diagnose.analysis.build import finding, unknown
 from diagnose.analysis.generator import not_told
+from diagnose.analysis.probed import exchange
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.load import Failure
 from diagnose.model.run import ProbeCheck, Run
@@ -44,6 +45,7 @@ def check(run: Run) -> Finding:
             text = ": ".join(filter(None, (example.template, example.detail)))
             rows.append(Evidence("example", text, "", None, "load.json"))
     rows += [_probe_row(probe) for probe in failed[:3]]
+    rows += [row for probe in failed[:1] for row in exchange(probe)]
     # A wrong status may be a moment's overload; a wrong body is a fault however seldom it comes.
     bodies = load.failures.get(Failure.WRONG_BODY.value, 0) if load else 0
     under_load = (wrong >= MIN_WRONG and share >= WRONG_SHARE) or bodies >= MIN_WRONG

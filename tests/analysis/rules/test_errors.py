@@ -117,3 +117,17 @@ class TestProbes:
         answer = check(make_run(probes=(self.plain, self.broken), load=load))
         assert "100 of 5100 requests failed" in answer.claim
         assert "probe" in evidence_of(answer)
+
+
+def test_a_form_without_an_answer_comes_with_its_exact_exchange() -> None:
+    whole = ProbeCheck("plain", "get", "pass", "")
+    cut = ProbeCheck("fragmented", "get", "error", "closed", 0.0, "GET / HTTP/1.1\r\n\r\n")
+    rows = evidence_of(check(make_run(probes=(whole, cut))))
+    assert rows["request"] == r"GET / HTTP/1.1\r\n\r\n"
+    assert rows["response"] == "(none)"
+
+
+def test_a_form_that_the_load_does_not_send_is_no_error() -> None:
+    whole = ProbeCheck("plain", "post", "pass", "")
+    chunked = ProbeCheck("chunked", "post", "differs", "no complete answer within 2 s")
+    assert check(make_run(probes=(whole, chunked))).verdict is Verdict.CLEAR

@@ -117,3 +117,17 @@ def test_an_example_of_another_kind_is_not_quoted() -> None:
     answer = check(make_run(load=load))
     assert answer.verdict is Verdict.FOUND
     assert answer.claim == "100 of 5000 responses were wrong"
+
+
+def test_a_failed_probe_comes_with_its_exact_exchange() -> None:
+    probe = ProbeCheck(
+        "plain", "get", "fail", "body b'no', expected b'55'", 0.001, "GET / HTTP/1.1\r\n\r\n", "no"
+    )
+    rows = evidence_of(check(make_run(probes=(probe,))))
+    assert rows["request"] == r"GET / HTTP/1.1\r\n\r\n"
+    assert rows["response"] == "no"
+
+
+def test_another_form_of_a_request_is_no_wrong_answer() -> None:
+    probe = ProbeCheck("chunked", "post", "differs", "status 411, expected 2xx", status=411)
+    assert check(make_run(probes=(probe,))).verdict is Verdict.CLEAR

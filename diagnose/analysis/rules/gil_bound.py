@@ -79,7 +79,7 @@ def check(run: Run) -> Finding:
         rows.append(
             Evidence("threads_in_lock", worst.waiting, "threads", MIN_WAITING, "samples.jsonl")
         )
-    if run.load is not None and run.load.rps > 0:
+    if run.load is not None and run.load.responses and run.load.duration_s > 0:
         each = worst.switches / (run.load.responses / run.load.duration_s)
         rows.append(Evidence("switches_per_response", each, "switches", None, "samples.jsonl"))
     bound = [one for one in found if _bound(one)]

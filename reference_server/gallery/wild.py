@@ -188,6 +188,7 @@ CASES = (
         recipe=java.RECIPE,
         needs=java.NEEDS,
         scenario="baseline",
+        run_options=java.WARM,
         connections=64,
         true_findings=("delayed_ack", "low_cpu"),
         # One thread serves everything; it is not what holds the rest back.
@@ -203,6 +204,7 @@ CASES = (
         recipe=java.RECIPE,
         needs=java.NEEDS,
         scenario="baseline",
+        run_options=java.WARM,
         connections=512,
         true_findings=("connection_closed", "errors"),
         possible_findings=(

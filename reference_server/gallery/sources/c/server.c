@@ -5,7 +5,7 @@
 //   -DWORK_US=100        each request is worth so much CPU (healthy)
 //   -DGLOBAL_LOCK        that work is done with a mutex held that all threads share
 //   -DBLOCKS_US=20000    each request waits for so long, asleep, in its loop
-//   -DBACKLOG=1          the length of the accept queue
+//   -DBACKLOG=8          the length of the accept queue
 //   -DACCEPT_US=2000     one thread accepts for all, and takes so long for each connection
 //   -DNAGLE              head and body in two writes, with Nagle's algorithm on
 //   -DBUFFERED_BODY      uploads are kept in memory until they are answered

@@ -133,7 +133,7 @@ func (l slowly) Accept() (net.Conn, error) {
 	return connection, err
 }
 
-// backlog: an accept queue of one, and 2 ms for each connection that is accepted.
+// backlog: room for 8 in the accept queue, and 2 ms for each connection that is accepted.
 func backlog(s *server) {
 	listen := s.listen
 	s.listen = func(port int) (net.Listener, error) {
@@ -146,7 +146,7 @@ func backlog(s *server) {
 			return nil, err
 		}
 		// A second call of listen sets the length of the queue anew (listen(2)).
-		shortened := raw.Control(func(fd uintptr) { err = syscall.Listen(int(fd), 1) })
+		shortened := raw.Control(func(fd uintptr) { err = syscall.Listen(int(fd), 8) })
 		if shortened != nil {
 			err = shortened
 		}

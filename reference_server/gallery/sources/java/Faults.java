@@ -52,7 +52,7 @@ final class Faults {
                 byte[] body = exchange.getRequestBody().readAllBytes();
                 Contract.answer(exchange, Integer.toString(body.length));
             });
-            case "backlog" -> server.backlog = 1;
+            case "backlog" -> server.backlog = 8;
             default -> throw new IllegalArgumentException("no fault " + name);
         }
     }

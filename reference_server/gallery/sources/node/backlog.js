@@ -1,6 +1,6 @@
 'use strict';
-// An accept queue of one in front of processes that are busy with requests.
+// Room for 8 in the accept queue, in front of processes that are busy with requests.
 const {handler} = require('./contract');
 const {everyCore} = require('./serve');
 
-everyCore(() => handler(), {listen: {backlog: 1}});
+everyCore(() => handler(), {listen: {backlog: 8}});

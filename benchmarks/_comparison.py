@@ -14,10 +14,14 @@ UPLOAD = "upload"
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Responses (uploads: MiB) per CPU second, nan with a `problem`; `busy` in cores."""
+    """Responses (uploads: MiB) per CPU second, nan with a `problem`.
+
+    busy: cores that the server used. foreign: cores that neither it nor the load used.
+    """
 
     value: float
     busy: float = NAN
+    foreign: float = NAN
     problem: str = ""
 
 
@@ -91,6 +95,7 @@ def notes(own: Figures, results: Mapping[str, Figures]) -> list[str]:
         f"1 is, per CPU second of the reference server: {', '.join(_rates(own))}. \\*: the server "
         f"used less than {BUSY:.0%} of its core, so the load was the limit."
     ]
+    said += _foreign(results)
     for profile in own.pairs:
         ahead = ", ".join(_ahead(results, profile)) or "none"
         said.append(f"Ahead of the reference server on {profile}: {ahead}.")
@@ -122,6 +127,23 @@ def _rates(own: Figures) -> list[str]:
             busy = statistics.median(rate.busy for rate, _ in pairs)
             found.append(f"{profile} {value:,.0f} responses (with {busy:.2f} of its core)")
     return found
+
+
+def _foreign(results: Mapping[str, Figures]) -> list[str]:
+    found = [
+        rate.foreign
+        for figures in results.values()
+        for pairs in figures.pairs.values()
+        for pair in pairs
+        for rate in pair
+        if rate.foreign == rate.foreign
+    ]
+    if not found:
+        return []
+    return [
+        f"Other work took {statistics.median(found):.2f} of the two cores in the median load, and "
+        f"{max(found):.2f} at most."
+    ]
 
 
 def _ahead(results: Mapping[str, Figures], profile: str) -> list[str]:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +67,37 @@ class Running:
                 rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
                 total += int(re.findall(r"^Pss:\s+(\d+)", rollup, re.MULTILINE)[0])
         return total / 1024
+
+
+class Cores:
+    """Two cores and what runs on them, from now on."""
+
+    def __init__(self, cores: Sequence[int]) -> None:
+        self._cores = cores
+        self._started = time.monotonic()
+        self._busy = self._busy_seconds()
+        self._own = self._own_seconds()
+
+    def _busy_seconds(self) -> float:
+        """All that was not idle, and what the hypervisor gave to others."""
+        times = psutil.cpu_times(percpu=True)
+        return sum(
+            # A guest's time is counted in user and nice too.
+            sum(one) - one.idle - one.iowait - one.guest - one.guest_nice
+            for one in (times[core] for core in self._cores)
+        )
+
+    def _own_seconds(self) -> float:
+        used = os.times()
+        return used.user + used.system + used.children_user + used.children_system
+
+    def foreign(self, server_s: float) -> float:
+        """Cores that neither this process, nor its ended children, nor a server took.
+
+        server_s: CPU seconds of the server.
+        """
+        used = self._busy_seconds() - self._busy - (self._own_seconds() - self._own) - server_s
+        return max(0.0, used / (time.monotonic() - self._started))
 
 
 def cpu_clock(pid: int) -> int:

@@ -30,7 +30,7 @@ from benchmarks._candidates import CANDIDATES, QUICK, REFERENCE
 from benchmarks._comparison import NAN, UPLOAD, Figures, Rate, notes, table
 from benchmarks._ours import run_workers
 from benchmarks._peers import allow_descriptors, end_in_order
-from benchmarks._serving import MIB, NotServing, Running, broken_promises, running
+from benchmarks._serving import MIB, Cores, NotServing, Running, broken_promises, running
 from benchmarks._uploads import UPLOAD_BYTES, upload
 from diagnose.model.load import LoadPlan, LoadResult
 from diagnose.scenario.catalog import find_scenario
@@ -57,7 +57,7 @@ def measured(profile: str, server: Running, options: argparse.Namespace) -> Rate
         drain_s=DRAIN_S,
         spin_probe=False,
     )
-    before = server.cpu_seconds()
+    before, cores = server.cpu_seconds(), Cores(options.cores)
     try:
         result = run_workers(plan, [options.cores[1]]).result
     except SystemExit as error:
@@ -66,7 +66,7 @@ def measured(profile: str, server: Running, options: argparse.Namespace) -> Rate
     failed, answered = result.failed + result.unanswered, result.ok + result.late_responses
     if failed > MAX_FAILED * answered or not used:
         return Rate(NAN, problem=failures(result))
-    return Rate(answered / used, used / result.duration_s)
+    return Rate(answered / used, used / result.duration_s, cores.foreign(used))
 
 
 def failures(result: LoadResult) -> str:
@@ -130,14 +130,17 @@ def chosen(options: argparse.Namespace) -> list[str]:
     """The candidates that the options ask for, without the reference server itself."""
     names = [name for name in CANDIDATES if name != REFERENCE]
     if options.only:
-        return [name for name in names if any(part in name for part in options.only)]
+        # A whole name means that candidate alone: `uvicorn` is part of other names.
+        wanted = set(options.only)
+        parts = wanted - set(names)
+        return [name for name in names if name in wanted or any(part in name for part in parts)]
     return [name for name in names if name in QUICK] if options.quick else names
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Compare servers with the reference server.")
     parser.add_argument("--quick", action="store_true", help="one short round, few candidates")
-    parser.add_argument("--only", nargs="*", metavar="NAME", help="candidates that contain NAME")
+    parser.add_argument("--only", nargs="*", metavar="NAME", help="those that are or contain NAME")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.2, help="of each load")
     parser.add_argument("--connections", type=int, default=64)

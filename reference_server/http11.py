@@ -27,7 +27,7 @@ from reference_server.messages import (
     not_found,
 )
 from reference_server.request_head import BEGINNING, CHUNKED, REQUEST_LINE, Head
-from reference_server.shared import Shared
+from reference_server.shared import Shared, header_lines
 
 # Answers to pipelined requests go out together, but not more than this at a time: past it the
 # transport has to say first whether the client keeps up.
@@ -293,8 +293,9 @@ class Connection(asyncio.BufferedProtocol):
         head = shared.ok_heads.get(response.content_type) if response.status == 200 else None
         if head is None:
             head = shared.response_head(response.status, response.content_type)
-        if request.keep_alive and not response.headers and request.method != b"HEAD":
-            self._output.append(b"%b%d\r\n\r\n%b" % (head, len(body), body))
+        if request.keep_alive and request.method != b"HEAD":
+            lines = shared.header_lines(response.headers) if response.headers else b""
+            self._output.append(b"%b%d\r\n%b\r\n%b" % (head, len(body), lines, body))
         else:
             self._respond_in_full(request, response, head)
         self._output_bytes += len(body)
@@ -302,9 +303,11 @@ class Connection(asyncio.BufferedProtocol):
             self._flush()
 
     def _respond_in_full(self, request: Request, response: Response, head: bytes) -> None:
-        head = b"%b%d\r\n" % (head, len(response.body))
-        for name, value in response.headers:
-            head += b"%b: %b\r\n" % (name, value)
+        head = b"%b%d\r\n%b" % (
+            head,
+            len(response.body),
+            self.shared.header_lines(response.headers),
+        )
         if not request.keep_alive:
             head += b"Connection: close\r\n"
             self._closing = True
@@ -318,9 +321,7 @@ class Connection(asyncio.BufferedProtocol):
             self.respond(request, error_response(HttpError(HTTPStatus.UPGRADE_REQUIRED)))
             return
         head = STATUS_LINES[HTTPStatus.SWITCHING_PROTOCOLS] + b"Connection: Upgrade\r\n"
-        for name, value in upgrade.headers:
-            head += b"%b: %b\r\n" % (name, value)
-        self._output.append(head + b"\r\n")
+        self._output.append(b"%b%b\r\n" % (head, header_lines(upgrade.headers)))
         self._successor = upgrade.successor
         self._closing = True
 

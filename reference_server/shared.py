@@ -13,6 +13,17 @@ from reference_server.request_head import Heads
 READ_BYTES = 128 * 1024
 
 
+# Of the lines below; there are few, as most are constants.
+MOST_LINES = 256
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+def header_lines(headers: Headers) -> bytes:
+    """Headers as they are sent, each with its end of line."""
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
+
+
 class Shared:
     """What the connections of one worker have in common."""
 
@@ -28,7 +39,17 @@ class Shared:
         self._response_heads: dict[tuple[int, bytes], bytes] = {}
         # Those of the status 200, by content type: most answers begin with one of them.
         self.ok_heads: dict[bytes, bytes] = {}
+        self._lines: dict[Headers, bytes] = {}
         self.look_at_the_clock()
+
+    def header_lines(self, headers: Headers) -> bytes:
+        """The same as the function of this name, remembered."""
+        lines = self._lines.get(headers)
+        if lines is None:
+            if len(self._lines) >= MOST_LINES:
+                self._lines.clear()
+            self._lines[headers] = lines = header_lines(headers)
+        return lines
 
     def look_at_the_clock(self) -> None:
         """Makes the Date header anew when another second has begun."""

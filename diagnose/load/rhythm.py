@@ -88,13 +88,17 @@ def _repeatable(template: RequestTemplate) -> bool:
 
 
 def _acknowledged(site: Site, template: RequestTemplate) -> Iterator[ProbeCheck]:
-    """With late acknowledgments; where that takes as long as one, with quick ones too."""
+    """With late acknowledgments; where that takes as long as one, with quick ones too, and then
+    with late ones again: a server that warms up is quicker each time it is asked."""
+    sent = _sent(site, template)
     late, times = _repeated(site, template, AckLine)
-    yield told("late_ack", template, _sent(site, template), late, late.problem, times_s=times)
     if late.problem or not SUSPECT_S <= median(times) <= UNSUSPECTED_S:
+        yield told("late_ack", template, sent, late, late.problem, times_s=times)
         return
-    quick, times = _repeated(site, template, QuickLine)
-    yield told("quick_ack", template, _sent(site, template), quick, quick.problem, times_s=times)
+    quick, quick_times = _repeated(site, template, QuickLine)
+    late, again = _repeated(site, template, AckLine)
+    yield told("late_ack", template, sent, late, late.problem, times_s=(*times, *again))
+    yield told("quick_ack", template, sent, quick, quick.problem, times_s=quick_times)
 
 
 def _repeated(

@@ -114,8 +114,9 @@ def _forms(site: Site, template: RequestTemplate, plain: ProbeCheck) -> Iterator
         check = ask(site, "short_body", short)
         yield check
         right = _good(check)
-    if not right and _good(ask(site, "again", short)):
-        # It is answered now so and now otherwise: no form of it would tell anything.
+    if _good(ask(site, "again", short)) is not right:
+        # It is answered now so and now otherwise (an error now and then, a number that may be taken
+        # once): no form of it would tell anything.
         return
     other = replace(short, chunked=not template.chunked)
     check = ask(site, framing, other)

@@ -211,6 +211,20 @@ def test_a_request_that_is_wrong_once_tells_nothing(check: Check) -> None:
     assert check(right, POST, server=server) == []
 
 
+def test_what_can_be_done_once_tells_nothing(check: Check) -> None:
+    first: list[FakeLine] = []
+
+    def server(data: bytes) -> list[bytes | OSError | None]:
+        line = FakeLine.lines[-1]
+        first.append(line)
+        taken = line is not first[0]
+        return [response(b"", 409) if taken else right(asked) for asked in requests(data)]
+
+    names = [each.name for each in check(right, POST, server=server)]
+    assert "chunked" not in names
+    assert "with_content_type" not in names
+
+
 # -- framing -------------------------------------------------------------------------------------
 
 

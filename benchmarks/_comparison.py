@@ -102,7 +102,9 @@ def notes(own: Figures, results: Mapping[str, Figures]) -> list[str]:
     lighter = [
         f"{name} ({_memory(figures.peak)})"
         for name, figures in results.items()
-        if figures.peak and statistics.median(figures.peak) < statistics.median(own.peak)
+        if figures.peak
+        and own.peak
+        and statistics.median(figures.peak) < statistics.median(own.peak)
     ]
     said.append(f"With a lower peak of memory: {', '.join(lighter) or 'none'}.")
     for name, figures in results.items():

@@ -27,6 +27,10 @@ sys.exit(status)
 """
 
 
+class LoadFailed(SystemExit):
+    """The load could not be sent: a benchmark ends with this message unless it goes on without."""
+
+
 @dataclass(frozen=True)
 class OurRun:
     """What the generator saw, and the peak RSS in bytes of its largest worker."""
@@ -73,7 +77,7 @@ def _started(plan: LoadPlan, index: int, workers: int, cpu: int) -> subprocess.P
 def _until(process: subprocess.Popen[bytes], field: str) -> Message:
     """The first message that has the field.
 
-    Raises: SystemExit when the worker ends before.
+    Raises: LoadFailed when the worker ends before.
     """
     assert process.stdout is not None
     mark = b'"' + field.encode() + b'"'
@@ -84,9 +88,9 @@ def _until(process: subprocess.Popen[bytes], field: str) -> Message:
             if getattr(message, field) is not None:
                 return message
             if message.error is not None:
-                raise SystemExit(f"the load worker failed: {message.error}")
+                raise LoadFailed(f"the load worker failed: {message.error}")
     assert process.stderr is not None
-    raise SystemExit(f"the load worker ended early:\n{process.stderr.read().decode()}")
+    raise LoadFailed(f"the load worker ended early:\n{process.stderr.read().decode()}")
 
 
 def _finished(process: subprocess.Popen[bytes]) -> tuple[WorkerReport, int]:
@@ -111,7 +115,7 @@ def run_ours(plan: LoadPlan, cpus: Sequence[int]) -> OurRun:
 def run_workers(plan: LoadPlan, cpus: Sequence[int]) -> OurRun:
     """The same, whatever the answers were.
 
-    Raises: SystemExit when a worker ends early.
+    Raises: LoadFailed when a worker ends early.
     """
     processes: list[subprocess.Popen[bytes]] = []
     try:

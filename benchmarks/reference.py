@@ -28,7 +28,7 @@ from pathlib import Path
 from benchmarks._apps import HOST
 from benchmarks._candidates import CANDIDATES, QUICK, REFERENCE
 from benchmarks._comparison import NAN, UPLOAD, Figures, Rate, notes, table
-from benchmarks._ours import run_workers
+from benchmarks._ours import LoadFailed, run_workers
 from benchmarks._peers import allow_descriptors, end_in_order
 from benchmarks._serving import MIB, Cores, NotServing, Running, broken_promises, running
 from benchmarks._uploads import UPLOAD_BYTES, upload
@@ -60,7 +60,7 @@ def measured(profile: str, server: Running, options: argparse.Namespace) -> Rate
     before, cores = server.cpu_seconds(), Cores(options.cores)
     try:
         result = run_workers(plan, [options.cores[1]]).result
-    except SystemExit as error:
+    except LoadFailed as error:
         return Rate(NAN, problem=str(error).strip().splitlines()[-1])
     used = server.cpu_since(before)
     failed, answered = result.failed + result.unanswered, result.ok + result.late_responses
@@ -126,6 +126,19 @@ def measure_pair(
             figures.peak.append(server.memory())
 
 
+def measure_all(results: dict[str, Figures], own: Figures, options: argparse.Namespace) -> None:
+    """All rounds; a candidate that does not serve says why and takes no further part."""
+    for number in range(options.rounds):
+        for name, figures in results.items():
+            if figures.why:
+                continue
+            try:
+                measure_pair(name, figures, own, options, first=number % 2 == 0)
+            except (NotServing, OSError) as error:
+                figures.why = f"{error}; its output is in {options.log}"
+            print(f"round {number + 1}: {name} {figures.why}", file=sys.stderr, flush=True)
+
+
 def chosen(options: argparse.Namespace) -> list[str]:
     """The candidates that the options ask for, without the reference server itself."""
     names = [name for name in CANDIDATES if name != REFERENCE]
@@ -164,20 +177,14 @@ def main() -> None:
     for name, figures in results.items():
         if absent := CANDIDATES[name].missing:
             figures.why = f"{', '.join(absent)} not installed"
-    for number in range(options.rounds):
-        for name, figures in results.items():
-            if figures.why:
-                continue
-            try:
-                measure_pair(name, figures, own, options, first=number % 2 == 0)
-            except (NotServing, OSError) as error:
-                figures.why = f"{error}; its output is in {options.log}"
-            print(f"round {number + 1}: {name} {figures.why}", file=sys.stderr, flush=True)
+    try:
+        measure_all(results, own, options)
+    finally:
+        # What was measured until an early end counts too.
+        if own.pairs:
+            print(table(own, results), *notes(own, results), sep="\n\n")
     if not own.pairs:
         sys.exit("\n".join(f"{name}: {figures.why}" for name, figures in results.items()))
-    print(table(own, results))
-    for note in notes(own, results):
-        print(f"\n{note}")
 
 
 if __name__ == "__main__":

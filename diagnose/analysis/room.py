@@ -107,6 +107,16 @@ def generator_cores(run: Run) -> float:
     )
 
 
+def taken_cores(run: Run, used: Usage) -> float:
+    """Cores of server and load that other programs, or other machines of the host below, had."""
+    load = run.load.workers if run.load else ()
+    known = used.server_cores + used.sampler_cores
+    known += sum(worker.cpu_s / worker.wall_s for worker in load if worker.wall_s > 0)
+    cpus = {*run.manifest.host.server_cpus, *run.manifest.host.load_cpus}
+    busy = sum(used.host_busy[cpu] for cpu in cpus if cpu < len(used.host_busy))
+    return max(0.0, busy - known) + max(0.0, used.stolen)
+
+
 def left_over(run: Run, rule: str, kind: Kind) -> Room | Finding:
     """The cores that were left over, for a rule that asks why; its answer where none were, or where
     nothing follows from them."""
@@ -116,6 +126,14 @@ def left_over(run: Run, rule: str, kind: Kind) -> Room | Finding:
     if outside := unseen(run, used):
         return unknown(rule, kind, outside)
     left = room(run, used)
+    taken = taken_cores(run, used)
+    if left.share <= ROOM_CLEAR < (left.unwanted + taken) / left.cores:
+        return unknown(
+            rule,
+            kind,
+            f"other programs had {taken:.2f} cores: what the server would have left of them is not "
+            "known",
+        )
     if left.share <= ROOM_CLEAR:
         claim = f"the server used or wanted {1 - left.share:.0%} of its {left.cores:g} cores"
         row = Evidence("unwanted_share", left.share, "ratio", ROOM_CLEAR, "samples.jsonl")

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from diagnose.analysis.observe import usage
-from diagnose.analysis.room import room
+from diagnose.analysis.room import left_over, room
 from diagnose.analysis.runtimes import runtime_of
 from diagnose.analysis.serving import serving, unloaded_latency
 from diagnose.analysis.thread_time import Place, place_of, thread_times
+from diagnose.model.finding import Finding, Kind, Verdict
 from diagnose.model.load import TemplateResult
 from diagnose.model.run import ProbeCheck
 from tests.analysis.parallel import (
@@ -246,6 +247,15 @@ class TestRoom:
     def test_with_a_late_generator_is_doubtful(self) -> None:
         load = make_load(workers=(make_worker(lag_share=0.7),))
         assert "the generator's own" in self.of(0.4, load=load).doubt
+
+    @pytest.mark.parametrize(("others", "verdict"), [(0.05, Verdict.CLEAR), (0.3, Verdict.UNKNOWN)])
+    def test_that_others_took_rules_nothing_out(self, others: float, verdict: Verdict) -> None:
+        """The server wanted its cores, and other programs had a part of them."""
+        host_busy = (0.97, 0.97, 0.16 + others / 2, 0.16 + others / 2)
+        run = make_run(samples=make_samples(two_workers(), host_busy=host_busy))
+        answer = left_over(run, "lock_contention", Kind.CAUSE)
+        assert isinstance(answer, Finding)
+        assert answer.verdict is verdict
 
     def test_is_never_negative(self) -> None:
         everything = {"host_busy": (1.0, 1.0), "host": make_host(2, mode="shared")}

@@ -108,6 +108,8 @@ class Manifest:
 
     state: `running`, `complete`, `interrupted`, `failed`; a run that was killed stays `running`.
     invocation: the arguments that diagnose was called with, where it was called by command line.
+    sample_rate_hz: that of the samples, or the mean one where they cost too much. sampling: what
+    was read less often than it should have been, or not at all, and why.
     """
 
     schema: int
@@ -127,6 +129,7 @@ class Manifest:
     sample_rate_hz: float = 20.0
     notes: tuple[str, ...] = ()
     invocation: tuple[str, ...] = ()
+    sampling: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

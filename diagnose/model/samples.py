@@ -34,9 +34,10 @@ class ProcessSample(msgspec.Struct, frozen=True, array_like=True):
     """One process. Memory in bytes; user_s and system_s include threads that have ended.
 
     read_bytes and written_bytes pass through system calls, sockets included; disk_* reach storage.
-    pss: RSS with shared pages divided by the processes that share them, read rarely. children_*:
-    CPU time of children that have ended and were waited for. Figures that this user may not read,
-    or that were not read in this sample, are -1.
+    These and descriptors may be 0.5 s old. peak: the highest RSS since `peak_since` (monotonic
+    seconds; 0.0: since the process began). pss: RSS with shared pages divided by the processes that
+    share them, read rarely. children_*: CPU time of children that have ended and were waited for.
+    Figures that this user may not read, or that were not read in this sample, are -1.
     """
 
     pid: int
@@ -61,6 +62,7 @@ class ProcessSample(msgspec.Struct, frozen=True, array_like=True):
     pss: int = -1
     children_user_s: float = 0.0
     children_system_s: float = 0.0
+    peak_since: float = 0.0
 
 
 class SocketSample(msgspec.Struct, frozen=True, array_like=True):

@@ -34,7 +34,7 @@ from diagnose.recorder.loading import Loads, chosen_driver, most_workers
 from diagnose.recorder.loop import Ended, Loop
 from diagnose.recorder.options import Live, Observer, RunOptions
 from diagnose.recorder.readying import wait_ready
-from diagnose.sampling.sampler import SamplerPlan, SamplerStatus
+from diagnose.sampling.protocol import MARK, SamplerPlan, SamplerStatus
 from diagnose.server import descriptors, ports, runtime
 from diagnose.server import host as host_room
 from diagnose.server.launch import (
@@ -87,6 +87,7 @@ class _Recording:
         self.status: SamplerStatus | None = None
         self._command: tuple[str, ...] = ()
         self.server_ended_at = 0.0
+        self._marked = ""
         self._live_before: tuple[float, int, int, float] | None = None
         self._live_last = 0.0
         self._started = time.monotonic()
@@ -246,6 +247,7 @@ class _Recording:
             port=self.manifest.launch.port,
             path=str(self.journal.writer.samples_path),
             rate_hz=self.options.sample_rate_hz,
+            reset_peaks=self.options.attach_pid is None,
         )
         sampler.send(msgspec.json.encode(plan))
 
@@ -327,6 +329,7 @@ class _Recording:
 
     def _look(self, during_load: bool) -> None:
         self._guards(during_load)
+        self._mark_phase()
         self._show()
 
     def _guards(self, during_load: bool) -> None:
@@ -352,6 +355,17 @@ class _Recording:
             # A moment longer, so that the load shows how its connections ended.
             if not during_load or now - self.server_ended_at > 1.0:
                 raise Ended
+
+    def _mark_phase(self) -> None:
+        """Tell the sampler that another phase has begun."""
+        phase = self._current_phase()
+        if phase in ("", self._marked) or self.sampler is None or self.sampler.ended:
+            return
+        self._marked = phase
+        try:
+            self.sampler.send(MARK)
+        except WorkerFailed as failed:
+            self.journal.note(f"the sampler ended early: {failed}")
 
     def _show(self) -> None:
         now = time.monotonic()
@@ -402,6 +416,9 @@ class _Recording:
     def _note_end(self) -> None:
         tail = log_tail(self.journal.writer.log_path)
         self.journal.update(end=replace(self.manifest.end, log_tail=tail))
+        if self.status is not None and self.status.rate_hz:
+            rate_hz = min(self.status.rate_hz, self.manifest.sample_rate_hz)
+            self.journal.update(sampling=self.status.remarks, sample_rate_hz=rate_hz)
 
     def _shut_down(self) -> None:
         """End everything that was started here, in any state."""
@@ -410,6 +427,8 @@ class _Recording:
             self.server.stop()
         if self.sampler is not None:
             self.sampler.close(2.0)
+            for line in self.sampler.lines():
+                self._sampled(line)
             self.sampler.discard()
 
 

@@ -89,20 +89,24 @@ def parse_host(data: bytes) -> tuple[tuple[float, ...], float]:
     Raises: ValueError when a line is cut off.
     Source: proc(5), /proc/stat: user nice system idle iowait irq softirq steal.
     """
-    busy: dict[int, float] = {}
+    busy: list[float] = []
     steal = 0
-    for line in data.splitlines():
-        if line.startswith(b"cpu") and line[3:4].isdigit():
-            fields = [int(field) for field in line.split()[1:9]]
-            if len(fields) < 8:
-                raise ValueError(f"cpu line with {len(fields)} fields: {line[:60]!r}")
-            number = int(line[3:].split(maxsplit=1)[0])
-            busy[number] = (sum(fields[:3]) + fields[5] + fields[6]) * TICK_S
-            steal += fields[7]
-        elif busy:
+    for line in data.split(b"\n"):
+        if line[:3] != b"cpu":
             break
-    count = max(busy, default=-1) + 1
-    return tuple(busy.get(number, OFFLINE) for number in range(count)), steal * TICK_S
+        words = line.split(None, 9)
+        if words[0] == b"cpu":
+            continue
+        if len(words) < 9:
+            raise ValueError(f"cpu line with {len(words) - 1} fields: {line[:60]!r}")
+        _, user, nice, system, _, _, irq, softirq, stolen, *_ = words
+        ticks = int(user) + int(nice) + int(system) + int(irq) + int(softirq)
+        steal += int(stolen)
+        number = int(words[0][3:])
+        if number > len(busy):
+            busy += [OFFLINE] * (number - len(busy))
+        busy.append(ticks * TICK_S)
+    return tuple(busy), steal * TICK_S
 
 
 def parse_fork_count(data: bytes) -> int:
@@ -110,8 +114,6 @@ def parse_fork_count(data: bytes) -> int:
 
     Source: proc(5), /proc/stat: `processes`.
     """
-    line = data.find(b"\nprocesses ")
-    if line < 0:
-        return -1
-    words = data[line : line + 40].split()
-    return int(words[1]) if len(words) > 1 else -1
+    _, found, rest = data.rpartition(b"\nprocesses ")
+    number, ended, _ = rest.partition(b"\n")
+    return int(number) if found and ended else -1

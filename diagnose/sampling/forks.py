@@ -1,8 +1,9 @@
 """Processes that the server's tree starts, each of them counted however short it lives.
 
-The kernel's process connector tells of every fork on the host; only root outside of containers may
-listen. Source: Linux, drivers/connector/cn_proc.c, linux/cn_proc.h, linux/connector.h; socket
-filters: Documentation/networking/filter.rst.
+The kernel's process connector tells of every fork on the host. Root may listen, since Linux 6.6
+everybody; never in a PID namespace of its own, as containers have. Source: Linux,
+drivers/connector/cn_proc.c, linux/cn_proc.h, linux/connector.h; socket filters:
+Documentation/networking/filter.rst.
 """
 
 from __future__ import annotations
@@ -124,7 +125,10 @@ class ForkListener:
                 if error:
                     raise OSError(error, "process connector")
                 break
-        self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+        except PermissionError:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
         program = fork_filter()
         kept = ctypes.create_string_buffer(program, len(program))
         count = len(program) // _FILTER.size

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """Bytes of /proc/PID/status: RSS with its parts, and its peak since the start."""
+class Memory(msgspec.Struct, frozen=True):
+    """Bytes of /proc/PID/status: RSS with its parts, and its peak since the start or the last
+    reset."""
 
     rss: int
     anonymous: int
@@ -16,24 +16,43 @@ class Memory:
     peak: int
 
 
+def _kib(data: bytes, line: bytes) -> int:
+    """The bytes that a line of KiB holds, -1 without the line. `line` begins with a line break.
+
+    Searching for a few lines costs a tenth of taking all of them apart.
+
+    Raises: ValueError when the number is cut off.
+    """
+    at = data.find(line)
+    if at < 0:
+        return -1
+    number, _, _ = data[at + len(line) : at + len(line) + 32].lstrip().partition(b" ")
+    return int(number) * 1024
+
+
 def parse_memory(data: bytes) -> Memory:
     """The memory lines of a status file; a kernel thread or zombie has none of them: zeros.
 
+    Raises: ValueError when one is cut off.
     Source: proc(5): VmRSS is RssAnon + RssFile + RssShmem; kB are KiB.
     """
-    found: dict[bytes, int] = {}
-    for line in data.splitlines():
-        name, _, value = line.partition(b":")
-        words = value.split()
-        if words and name.startswith((b"Vm", b"Rss")):
-            found[name] = int(words[0]) * 1024
+    lines = b"\n" + data
     return Memory(
-        rss=found.get(b"VmRSS", 0),
-        anonymous=found.get(b"RssAnon", 0),
-        file=found.get(b"RssFile", 0),
-        shared=found.get(b"RssShmem", 0),
-        peak=found.get(b"VmHWM", 0),
+        rss=max(0, _kib(lines, b"\nVmRSS:")),
+        anonymous=max(0, _kib(lines, b"\nRssAnon:")),
+        file=max(0, _kib(lines, b"\nRssFile:")),
+        shared=max(0, _kib(lines, b"\nRssShmem:")),
+        peak=max(0, _kib(lines, b"\nVmHWM:")),
     )
+
+
+def parse_pss(data: bytes) -> int:
+    """Pss of /proc/PID/smaps_rollup in bytes; -1 where it is not there (a process without memory).
+
+    Raises: ValueError when it is cut off.
+    Source: proc(5), /proc/PID/smaps_rollup.
+    """
+    return _kib(b"\n" + data, b"\nPss:")
 
 
 def parse_io(data: bytes) -> tuple[int, int, int, int]:
@@ -51,9 +70,8 @@ def parse_io(data: bytes) -> tuple[int, int, int, int]:
 
 
 def parse_available(data: bytes) -> int:
-    """MemAvailable of /proc/meminfo in bytes; -1 where the kernel does not tell."""
-    for line in data.splitlines():
-        words = line.split()
-        if len(words) > 1 and words[0] == b"MemAvailable:":
-            return int(words[1]) * 1024
-    return -1
+    """MemAvailable of /proc/meminfo in bytes; -1 where the kernel does not tell.
+
+    Raises: ValueError when it is cut off.
+    """
+    return _kib(b"\n" + data, b"\nMemAvailable:")

@@ -55,9 +55,9 @@ class NetworkReader:
     """
 
     def __init__(self, pid: int) -> None:
-        self._netstat = ProcFile(f"/proc/{pid}/net/netstat", 1 << 16)
+        self._netstat = ProcFile(f"/proc/{pid}/net/netstat", 1 << 13)
         try:
-            self._snmp = ProcFile(f"/proc/{pid}/net/snmp", 1 << 16)
+            self._snmp = ProcFile(f"/proc/{pid}/net/snmp", 1 << 12)
         except OSError:
             self._netstat.close()
             raise

@@ -1,8 +1,7 @@
 """The sampler process: `python -m diagnose.sampling.sampler`, configured by one line of JSON.
 
 Each sample is written to the given file when it is taken; a short line on standard output says so.
-What costs more than its share of a core is read less often: the base set at the given rate,
-threads and sockets so that each takes at most one percent of a core.
+What costs more than its share of a core is read less often, and the last line says what that was.
 """
 
 from __future__ import annotations
@@ -17,191 +16,165 @@ import time
 
 import msgspec
 
-from diagnose.model.samples import (
-    HostSample,
-    ListenerSample,
-    NetworkSample,
-    ProcessSample,
-    Sample,
-    SocketSample,
-)
+from diagnose.model.samples import HostSample, ListenerSample, Sample, SocketSample
 from diagnose.orphan import die_with_parent
-from diagnose.process_tree import descendants
 from diagnose.sampling.cpu import parse_fork_count, parse_host
-from diagnose.sampling.forks import ForkListener
-from diagnose.sampling.memory import parse_available
-from diagnose.sampling.network import NetworkReader
-from diagnose.sampling.process import ProcessReader
+from diagnose.sampling.processes import ProcessTable
 from diagnose.sampling.procfile import ProcFile
+from diagnose.sampling.protocol import MARK, SamplerPlan, SamplerStatus
+from diagnose.sampling.rare import NOTHING, RareReader
+from diagnose.sampling.schedule import Schedule
 from diagnose.sampling.sockets import SocketReader
 
-COST_SHARE = 0.01
-TREE_S = 0.25
-DETAILS_S = 0.5
+# Shares of one core: what is read in every sample, and the dump of all sockets, at most. A sample
+# of one process costs 0.3 ms, of 64 busy ones 2 ms: down to ten a second the smaller share counts,
+# because memory may grow by gigabytes between two.
+BASE_SHARE = 0.02
+BASE_FAIR = 0.005
+BASE_FAIR_S = 0.1
+SOCKETS_SHARE = 0.008
+SOCKETS_FAIR = 0.001
 SOCKETS_S = 0.2
-NETWORK_S = 0.2
-
-
-class SamplerPlan(msgspec.Struct, frozen=True):
-    """root: the process whose descendants are sampled; include_root: itself as well."""
-
-    root: int
-    include_root: bool
-    port: int
-    path: str
-    rate_hz: float
-
-
-class SamplerStatus(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What each sample comes to: for the live display and the memory guard."""
-
-    t: float
-    processes: int
-    threads: int
-    rss: int
-    held: int
-    available: int
-    cpu_s: float
-
-
-class Schedule:
-    """Something costly, at most every `every_s`, and less often when it costs too much."""
-
-    def __init__(self, every_s: float) -> None:
-        self._every = every_s
-        self._due = 0.0
-
-    def due(self, now: float) -> bool:
-        """It may be done now."""
-        return now >= self._due
-
-    def done(self, now: float, cost_s: float) -> None:
-        """It was done, at that cost."""
-        self._due = now + max(self._every, cost_s / COST_SHARE) - 0.001
+# How things stand is said five times a second, and at once when memory has grown by a fiftieth.
+STATUS_S = 0.19
+STATUS_GROWTH = 1.02
 
 
 class Sampler:
-    """Reads everything once per `read`."""
+    """Reads everything once per `read`: the cheap parts always, the rest when it is due."""
 
     def __init__(self, plan: SamplerPlan) -> None:
         self._plan = plan
-        self._readers: dict[int, ProcessReader] = {}
+        period = 1 / plan.rate_hz
+        self._processes = ProcessTable(plan.root, plan.include_root, period)
+        self._rare = RareReader()
         self._sockets: SocketReader | None = None
         with contextlib.suppress(OSError):
             self._sockets = SocketReader(plan.port)
-        self._host = ProcFile("/proc/stat", 1 << 20)
-        self._memory = ProcFile("/proc/meminfo")
-        self._network: NetworkReader | None = None
-        self._forks: ForkListener | None = None
-        with contextlib.suppress(OSError):
-            self._forks = ForkListener([plan.root])
-        self._born = 0
-        self._threads_started = -1
-        self._tree_schedule = Schedule(TREE_S)
-        self._thread_schedule = Schedule(1 / plan.rate_hz)
-        self._details_schedule = Schedule(DETAILS_S)
-        self._socket_schedule = Schedule(SOCKETS_S)
-        self._network_schedule = Schedule(NETWORK_S)
+        self._sockets_schedule = Schedule("all sockets", SOCKETS_S, SOCKETS_SHARE, SOCKETS_FAIR)
+        self._elsewhere = False
+        self._host = ProcFile("/proc/stat")
+        self._base = Schedule("samples", period, BASE_SHARE, BASE_FAIR, BASE_FAIR_S)
+        self._costly_s = 0.0
+        self._cpu_before = time.process_time()
 
     def read(self) -> Sample:
         """One sample; processes that are gone are named once."""
-        # Costs are CPU time: on a busy host a read may take long without costing anything.
-        clock = time.thread_time
         now = time.monotonic()
         host = self._host.read()
-        started = parse_fork_count(host)
-        gone: list[int] = []
-        if self._forks is not None:
-            self._forks.read()
-        if self._tree_schedule.due(now):
-            began = clock()
-            self._find()
-            self._tree_schedule.done(now, clock() - began)
-        threads = self._thread_schedule.due(now)
-        details = threads and self._details_schedule.due(now)
-        forked = started < 0 or started != self._threads_started
-        began = clock()
-        processes: list[ProcessSample] = []
-        for pid, reader in list(self._readers.items()):
-            try:
-                processes.append(reader.read(threads, details, forked))
-            except (OSError, ValueError):
-                gone.append(pid)
-                self._readers.pop(pid).close()
-        if threads:
-            self._threads_started = started
-            self._thread_schedule.done(now, clock() - began)
-        if details:
-            self._details_schedule.done(now, clock() - began)
+        processes = self._processes.read(now, parse_fork_count(host))
+        self._costly_s = self._processes.costly_s
+        rare = NOTHING
+        if now >= self._rare.due_at:
+            if self._rare.meet(self._processes.pids):
+                self._elsewhere = self._rare.in_another_network()
+            rare = self._rare.read(now)
+            self._costly_s += self._rare.costly_s
         listeners, sockets = self._read_sockets(now)
         busy, steal = parse_host(host)
-        usage = resource.getrusage(resource.RUSAGE_SELF)
         return Sample(
-            t=now,
-            host=HostSample(busy, steal, parse_available(self._memory.read())),
-            processes=tuple(processes),
-            sockets=sockets,
-            gone=tuple(gone),
-            cpu_s=usage.ru_utime + usage.ru_stime,
-            network=self._read_network(now),
-            forks=self._born if self._forks is None else self._forks.count,
-            forks_at_least=self._forks is None or self._forks.lost,
-            listeners=listeners,
+            now,
+            HostSample(busy, steal, self._rare.available),
+            tuple(processes),
+            sockets,
+            tuple(self._processes.gone),
+            time.process_time(),
+            rare.network,
+            rare.pressure,
+            rare.cgroup,
+            self._processes.forks,
+            self._processes.forks_at_least,
+            listeners,
         )
 
     def _read_sockets(self, now: float) -> tuple[ListenerSample | None, SocketSample | None]:
-        if self._sockets is None:
+        if self._sockets is None or self._elsewhere:
             return None, None
         listeners = sockets = None
-        with contextlib.suppress(OSError, ValueError):
+        try:
             listeners = self._sockets.read_listeners()
-            if self._socket_schedule.due(now):
+            if self._sockets_schedule.due(now):
                 began = time.thread_time()
                 sockets = self._sockets.read(listeners)
-                self._socket_schedule.done(now, time.thread_time() - began)
+                cost = time.thread_time() - began
+                self._sockets_schedule.done(now, cost)
+                self._costly_s += cost
+        except (OSError, ValueError):
+            # Nothing was learned in this sample; what is still under way would confuse the next.
+            self._sockets.restart()
         return listeners, sockets
 
-    def _read_network(self, now: float) -> NetworkSample | None:
-        """The counters of the namespace of the first process that could be found."""
-        if not self._network_schedule.due(now):
-            return None
-        for pid in self._readers if self._network is None else ():
-            with contextlib.suppress(OSError):
-                self._network = NetworkReader(pid)
-                break
-        if self._network is None:
-            return None
-        network = None
-        began = time.thread_time()
-        with contextlib.suppress(OSError, ValueError):
-            network = self._network.read()
-        self._network_schedule.done(now, time.thread_time() - began)
-        return network
+    def next_in(self, sample: Sample) -> float:
+        """Seconds until the next sample: more than asked for when the last ones cost too much."""
+        cost = sample.cpu_s - self._cpu_before
+        self._cpu_before = sample.cpu_s
+        # From one look at the clock to the next lie this sample's readings, and what was written
+        # of the one before.
+        self._base.done(sample.t, cost - self._costly_s)
+        return self._base.interval_s
 
-    def _find(self) -> None:
-        pids = descendants(self._plan.root)
-        if self._forks is not None:
-            self._forks.settle([self._plan.root, *pids, *self._readers])
-        if self._plan.include_root:
-            pids.append(self._plan.root)
-        first = not self._readers
-        for pid in pids:
-            if pid not in self._readers:
-                with contextlib.suppress(OSError):
-                    self._readers[pid] = ProcessReader(pid)
-                    self._born += not first
+    def mark(self) -> None:
+        """A phase begins: read everything, whatever it cost before."""
+        self._sockets_schedule.now()
+        self._rare.mark()
+        self._processes.mark()
+
+    def reset_peaks(self) -> None:
+        """Peaks count from here on, where the plan allows it."""
+        if self._plan.reset_peaks:
+            self._processes.reset_peaks(time.monotonic())
+
+    def remarks(self) -> tuple[str, ...]:
+        """What was read less often than it should have been, or not at all."""
+        found = [self._base.lowered(), self._sockets_schedule.lowered(), *self._rare.lowered()]
+        found += self._processes.lowered()
+        said = [str(each) for each in found if each is not None]
+        said += self._processes.remarks()
+        if self._elsewhere:
+            said.append("sockets were not read: the server is in another network namespace")
+        return tuple(said)
+
+    def _rate_hz(self) -> float:
+        lowered = self._base.lowered()
+        return self._plan.rate_hz if lowered is None else lowered.rate_hz
+
+    def status(self, sample: Sample, last: bool = False) -> SamplerStatus:
+        """What a sample comes to."""
+        processes = sample.processes
+        return SamplerStatus(
+            t=sample.t,
+            processes=len(processes),
+            threads=sum([process.thread_count for process in processes]),
+            rss=sample.rss,
+            held=sample.held,
+            available=sample.host.available,
+            cpu_s=sum([process.user_s + process.system_s for process in processes]),
+            rate_hz=self._rate_hz() if last else 0.0,
+            remarks=self.remarks() if last else (),
+        )
 
 
-def _status(sample: Sample) -> SamplerStatus:
-    return SamplerStatus(
-        t=sample.t,
-        processes=len(sample.processes),
-        threads=sum(process.thread_count for process in sample.processes),
-        rss=sample.rss,
-        held=sample.held,
-        available=sample.host.available,
-        cpu_s=sum(process.user_s + process.system_s for process in sample.processes),
-    )
+class _Output:
+    """Where samples and lines go."""
+
+    def __init__(self, path: str) -> None:
+        self._encode = msgspec.json.Encoder().encode
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._said_at = 0.0
+        self._held = 0
+
+    def sample(self, sample: Sample) -> None:
+        """One line in the file."""
+        os.write(self._file, self._encode(sample) + b"\n")
+
+    def news(self, sample: Sample) -> bool:
+        """It is time to say how things stand; memory that has grown cannot wait."""
+        return sample.t >= self._said_at + STATUS_S or sample.held > self._held * STATUS_GROWTH
+
+    def say(self, status: SamplerStatus) -> None:
+        """One line on standard output."""
+        self._said_at, self._held = status.t, status.held
+        os.write(1, self._encode(status) + b"\n")
 
 
 def main() -> int:
@@ -212,18 +185,29 @@ def main() -> int:
     plan = msgspec.json.decode(sys.stdin.buffer.readline(), type=SamplerPlan)
     sampler = Sampler(plan)
     gc.disable()
-    encoder = msgspec.json.Encoder()
-    out = os.open(plan.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-    period = 1 / plan.rate_hz
+    out = _Output(plan.path)
+    told = select.poll()
+    told.register(0, select.POLLIN | select.POLLHUP)
     due = time.monotonic()
+    marked = False
     while True:
+        if marked:
+            # The phase before ends with a sample of everything, the new one begins with its peaks.
+            sampler.mark()
         sample = sampler.read()
-        os.write(out, encoder.encode(sample) + b"\n")
-        os.write(1, encoder.encode(_status(sample)) + b"\n")
-        due = max(due + period, time.monotonic())
-        ready, _, _ = select.select([0], [], [], max(0.0, due - time.monotonic()))
-        if ready and not os.read(0, 4096):
-            return 0
+        if marked:
+            sampler.reset_peaks()
+        out.sample(sample)
+        if out.news(sample):
+            out.say(sampler.status(sample))
+        due = max(due + sampler.next_in(sample), time.monotonic())
+        marked = False
+        while not marked and told.poll(max(0.0, due - time.monotonic()) * 1e3):
+            line = os.read(0, 4096)
+            if not line:
+                out.say(sampler.status(sample, last=True))
+                return 0
+            marked = MARK in line
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ Source: sock_diag(7), linux/inet_diag.h, net/ipv4/inet_diag.c.
 
 from __future__ import annotations
 
+import socket
 import struct
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ NETLINK_SOCK_DIAG = 4
 ESTABLISHED, CLOSE_WAIT, LISTEN = 1, 8, 10
 _GETSOCK, _BY_FAMILY = 18, 20
 _ROWS = (_GETSOCK, _BY_FAMILY)
-_NLM_F_REQUEST_DUMP = 0x301
+_NLM_F_REQUEST, _NLM_F_REQUEST_DUMP = 0x1, 0x301
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _HEADER = struct.Struct("=IHHII")
 _KIND = struct.Struct("=HH")
@@ -41,6 +42,20 @@ def listeners_request(port: int) -> bytes:
 def connections_request(port: int) -> bytes:
     """Asks for the connections of a port, both ends where both are on this host."""
     return _request(1 << ESTABLISHED | 1 << CLOSE_WAIT, 0, _either_end(port))
+
+
+def one_listener_request(answer: bytes) -> bytes:
+    """Asks again for the listener that an answer tells of, at a third of the cost of a list.
+
+    Empty where the answer is not about one listener. The kernel refuses it (ESTALE, ENOENT) when it
+    is not the same one any more, because the answer holds its cookie.
+    """
+    if [state for state, *_ in parse_dump(answer)] != [LISTEN]:
+        return b""
+    at = _HEADER.size
+    family, identity = answer[at : at + 1], answer[at + _PORTS_AT : at + _QUEUES_AT - 4]
+    body = family + bytes([socket.IPPROTO_TCP, 0, 0]) + struct.pack("=I", 1 << LISTEN) + identity
+    return _HEADER.pack(_HEADER.size + len(body), _BY_FAMILY, _NLM_F_REQUEST, 1, 0) + body
 
 
 def _request(states: int, source: int, attribute: bytes) -> bytes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
-from collections.abc import Iterator
+import struct
 
 from diagnose.model.samples import ListenerSample, SocketSample
 from diagnose.sampling.sock_diag import (
@@ -12,12 +13,15 @@ from diagnose.sampling.sock_diag import (
     connections_request,
     is_last,
     listeners_request,
+    one_listener_request,
     parse_dump,
 )
 
-# The kernel fills datagrams of 32 KiB at most.
-_DATAGRAM = 1 << 16
-_TIMEOUT_S = 2.0
+# The kernel fills datagrams of 32 KiB at most, less what it needs itself.
+_DATAGRAM = 1 << 15
+_TIMEOUT_S = 2
+# A single listener is asked for by itself; every so many times all are listed.
+LIST_EVERY = 10
 
 
 def fullest(rows: list[tuple[int, int]]) -> ListenerSample:
@@ -36,20 +40,41 @@ class SocketReader:
         self._port = port
         self._listeners = listeners_request(port)
         self._connections = connections_request(port)
-        self._netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG)
-        self._netlink.settimeout(_TIMEOUT_S)
+        self._buffer = memoryview(bytearray(_DATAGRAM))
+        self._turn = 0
+        self._only = b""
+        self._answer = b""
+        self._seen = fullest([])
+        self._netlink = _connected()
 
     def read_listeners(self) -> ListenerSample:
         """The listening sockets as they are now.
 
         Raises: OSError or ValueError.
         """
-        rows: list[tuple[int, int]] = []
-        for data in self._ask(self._listeners):
-            rows += [(queue, backlog) for _, _, _, queue, backlog in parse_dump(data)]
+        self._turn += 1
+        if self._only and self._turn % LIST_EVERY:
+            self._netlink.send(self._only)
+            answer = self._receive()
+            with contextlib.suppress(OSError):
+                return self._seen_in(answer)
+        # There is none, or several, or another one than before.
+        self._netlink.send(self._listeners)
+        answer = b""
+        while True:
+            data = self._receive()
+            answer += data
             if is_last(data):
                 break
-        return fullest(rows)
+        self._only = one_listener_request(answer)
+        return self._seen_in(answer)
+
+    def _seen_in(self, answer: bytes) -> ListenerSample:
+        # Most often nothing has changed since the last time.
+        if answer != self._answer:
+            rows = [(queue, backlog) for _, _, _, queue, backlog in parse_dump(answer)]
+            self._seen, self._answer = fullest(rows), answer
+        return self._seen
 
     def read(self, listeners: ListenerSample) -> SocketSample:
         """All connections as they are now, beside listeners that were read just before.
@@ -57,9 +82,9 @@ class SocketReader:
         Raises: OSError or ValueError.
         """
         tally = Tally(self._port)
-        for data in self._ask(self._connections):
-            if not tally.add(data):
-                break
+        self._netlink.send(self._connections)
+        while tally.add(self._receive()):
+            pass
         return SocketSample(
             tally.established,
             tally.unread_sockets,
@@ -72,11 +97,27 @@ class SocketReader:
             tally.close_wait,
         )
 
-    def _ask(self, request: bytes) -> Iterator[bytes]:
-        self._netlink.send(request)
-        while True:
-            yield self._netlink.recv(_DATAGRAM)
+    def _receive(self) -> bytes:
+        """One datagram. A buffer of this size that is made and dropped each time makes the
+        allocator give memory back to the kernel and fetch it again."""
+        return self._buffer[: self._netlink.recv_into(self._buffer)].tobytes()
+
+    def restart(self) -> None:
+        """After an error: what is left of the answer does not come with the next one.
+
+        Raises: OSError.
+        """
+        self._netlink.close()
+        self._netlink = _connected()
 
     def close(self) -> None:
         """Give the descriptor back."""
         self._netlink.close()
+
+
+def _connected() -> socket.socket:
+    netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG)
+    # Not settimeout: with it Python polls before every call.
+    timeout = struct.pack("@ll", _TIMEOUT_S, 0)
+    netlink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
+    return netlink

@@ -41,7 +41,7 @@ class ThreadReader:
         self._seen = b""
         self._status: ProcFile | None = None
         self._wchan: ProcFile | None = None
-        self._stat = ProcFile(f"{self._base}/stat", 1024)
+        self._stat = ProcFile(f"{self._base}/stat", 512)
         try:
             self._sched = ProcFile(f"{self._base}/schedstat", 128)
         except OSError:
@@ -79,7 +79,7 @@ class ThreadReader:
 
     def _with_details(self, plain: ThreadSample) -> ThreadSample:
         if self._status is None:
-            self._status = ProcFile(f"{self._base}/status", 1 << 14)
+            self._status = ProcFile(f"{self._base}/status", 2048)
         if self._wchan is None:
             self._wchan = ProcFile(f"{self._base}/wchan", 256)
         voluntary, involuntary = parse_switches(self._status.read())
@@ -115,6 +115,8 @@ class ThreadTable:
         self._pid = pid
         self._folder = f"/proc/{pid}/task"
         self._readers: dict[int, ThreadReader] = {}
+        # Threads that could not be opened, for want of descriptors or because they ended just then.
+        self.unread = 0
 
     def read(self, details: bool, count: int, forked: bool) -> tuple[ThreadSample, ...]:
         """The threads as they are now. count: how many there are, as the process says; forked:
@@ -142,6 +144,7 @@ class ThreadTable:
         for tid in sorted(alive - self._readers.keys()):
             with contextlib.suppress(OSError):
                 self._readers[tid] = ThreadReader(self._pid, tid)
+        self.unread = len(alive) - len(self._readers)
 
     def close(self) -> None:
         """Give all descriptors back."""

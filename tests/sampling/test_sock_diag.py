@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diagnose.model.samples import ListenerSample, SocketSample
-from diagnose.sampling.sock_diag import Tally, is_last, parse_dump
-from diagnose.sampling.sockets import SocketReader, fullest
+from diagnose.sampling.sock_diag import Tally, is_last, one_listener_request, parse_dump
+from diagnose.sampling.sockets import LIST_EVERY, SocketReader, fullest
 
 DATA = Path(__file__).parents[1] / "data" / "sampling"
 NOOP, ERROR, DONE, GETSOCK, BY_FAMILY = 1, 2, 3, 18, 20
@@ -252,6 +252,15 @@ def test_noise_is_no_row(noise: bytes) -> None:
         tally(noise)
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [END, b"", row(LISTEN, 1, 5) + row(LISTEN, 1, 5) + END, row(ESTABLISHED, 0, 0) + END],
+    ids=["none", "empty", "two", "no_listener"],
+)
+def test_no_single_listener(answer: bytes) -> None:
+    assert one_listener_request(answer) == b""
+
+
 def test_the_fullest_of_several_listeners() -> None:
     assert fullest([(1, 511), (9, 128), (0, 4096)]) == ListenerSample(9, 128, 3, 10)
     assert fullest([]) == ListenerSample(0, 0, 0, 0)
@@ -261,33 +270,50 @@ def test_the_fullest_of_several_listeners() -> None:
 
 
 class FakeNetlink:
-    """Answers requests for listeners and for connections; keeps them."""
+    """Answers requests for listeners, for one listener, and for connections; keeps them."""
 
     def __init__(self, listeners: list[bytes], connections: list[bytes]) -> None:
-        self.answers = (listeners, connections)
+        self.answers = {"listeners": listeners, "connections": connections, "one": listeners[:1]}
         self.requests: list[bytes] = []
         self.waiting: list[bytes] = []
-        self.closed = False
+        self.opened = 0
 
     def __call__(self, *_: int) -> FakeNetlink:
+        self.opened += 1
+        self.waiting = []
         return self
 
-    def settimeout(self, seconds: float) -> None:
-        assert seconds > 0
+    def setsockopt(self, level: int, option: int, value: bytes) -> None:
+        assert (level, option) == (socket.SOL_SOCKET, socket.SO_RCVTIMEO)
+        assert struct.unpack("@ll", value) > (0, 0)
+
+    def asked(self) -> list[str]:
+        """What the requests since the last call were for."""
+        kinds = [kind_of(request) for request in self.requests]
+        self.requests.clear()
+        return kinds
 
     def send(self, data: bytes) -> int:
         assert not self.waiting
         self.requests.append(data)
-        (states,) = struct.unpack_from("=I", data, 68)
-        self.waiting = list(self.answers[states != 1 << LISTEN])
+        self.waiting = list(self.answers[kind_of(data)])
         return len(data)
 
-    def recv(self, size: int) -> bytes:
-        assert size >= 1 << 15
-        return self.waiting.pop(0)
+    def recv_into(self, buffer: memoryview) -> int:
+        data = self.waiting.pop(0)
+        buffer[: len(data)] = data
+        return len(data)
 
     def close(self) -> None:
-        self.closed = True
+        self.opened -= 1
+
+
+def kind_of(request: bytes) -> str:
+    """What is asked for."""
+    if struct.unpack_from("=H", request, 4)[0] == BY_FAMILY:
+        return "one"
+    (states,) = struct.unpack_from("=I", request, 68)
+    return "listeners" if states == 1 << LISTEN else "connections"
 
 
 MakeReader = Callable[[list[bytes], list[bytes]], tuple[SocketReader, FakeNetlink]]
@@ -371,7 +397,50 @@ def test_requests(make: MakeReader) -> None:
     assert struct.unpack_from(">HH", connections, 20) == (0, 0)
     assert struct.unpack_from("=HH", connections, 76) == (len(connections) - 76, 1)
     reader.close()
-    assert netlink.closed
+    assert netlink.opened == 0
+
+
+def test_a_single_listener_is_asked_for_by_itself(make: MakeReader) -> None:
+    first = row(LISTEN, 3, 128, peer=0)
+    reader, netlink = make([first, END], [END])
+    assert reader.read_listeners() == ListenerSample(3, 128, 1, 3)
+    netlink.asked()
+    netlink.answers["one"] = [row(LISTEN, 9, 128, peer=0)]
+    assert reader.read_listeners() == ListenerSample(9, 128, 1, 9)
+    (request,) = netlink.requests
+    length, kind, flags = struct.unpack_from("=IHH", request)
+    assert (length, kind, flags) == (len(request), BY_FAMILY, 1)
+    assert struct.unpack_from("=BBBBI", request, 16) == (2, socket.IPPROTO_TCP, 0, 0, 1 << LISTEN)
+    assert request[24:] == first[20:68]
+    netlink.asked()
+    asked = []
+    for _ in range(LIST_EVERY):
+        reader.read_listeners()
+        asked += netlink.asked()
+    assert sorted(asked) == ["listeners"] + ["one"] * (LIST_EVERY - 1)
+
+
+def test_a_listener_that_is_another_one_now(make: MakeReader) -> None:
+    reader, netlink = make([row(LISTEN, 3, 128), END], [END])
+    reader.read_listeners()
+    netlink.asked()
+    netlink.answers["one"] = [error(errno.ESTALE)]
+    netlink.answers["listeners"] = [row(LISTEN, 0, 5) + row(LISTEN, 1, 5) + END]
+    assert reader.read_listeners() == ListenerSample(1, 5, 2, 1)
+    assert netlink.asked() == ["one", "listeners"]
+    reader.read_listeners()
+    assert netlink.asked() == ["listeners"]
+
+
+def test_after_an_error_the_rest_of_an_answer_is_dropped(make: MakeReader) -> None:
+    reader, netlink = make([END], [error(errno.EPERM), row(ESTABLISHED, 1, 1)])
+    listeners = reader.read_listeners()
+    with pytest.raises(PermissionError):
+        reader.read(listeners)
+    reader.restart()
+    assert reader.read_listeners() == listeners
+    reader.close()
+    assert netlink.opened == 0
 
 
 @pytest.mark.parametrize(

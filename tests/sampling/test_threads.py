@@ -7,76 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diagnose.sampling.threads import ThreadReader, ThreadTable, parse_wait_channel
-
-
-def stat(state: str = "S", name: str = "worker", core: int = 1) -> bytes:
-    """A thread's stat with what is read of it."""
-    fields = ["0"] * 49
-    fields[0], fields[36], fields[11] = state, str(core), "200"
-    return f"7 ({name}) {' '.join(fields)}\n".encode()
-
-
-STATUS = b"voluntary_ctxt_switches:\t12\nnonvoluntary_ctxt_switches:\t34\n"
-
-
-class FakeProc:
-    """Files by their path, and what was read and is still open of them."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-        self.reads: list[str] = []
-        self.opened: list[str] = []
-
-    def thread(self, tid: int, sched: bytes, state: str = "S", wchan: bytes = b"futex") -> None:
-        """A thread of process 7."""
-        base = f"/proc/7/task/{tid}"
-        self.files |= {
-            f"{base}/schedstat": sched,
-            f"{base}/stat": stat(state),
-            f"{base}/status": STATUS,
-            f"{base}/wchan": wchan,
-        }
-
-    def kill(self, tid: int) -> None:
-        """The thread is gone, its files cannot be read."""
-        for path in [path for path in self.files if f"/task/{tid}/" in path]:
-            del self.files[path]
-
-    def taken(self) -> list[str]:
-        """Names of the files that were read since the last call."""
-        names = [path.rsplit("/", 1)[1] for path in self.reads]
-        self.reads.clear()
-        return names
-
-    def open(self, path: str, size: int = 0) -> FakeFile:
-        """In place of ProcFile."""
-        if path not in self.files:
-            raise FileNotFoundError(path)
-        self.opened.append(path)
-        return FakeFile(self, path)
-
-    def listdir(self, folder: str) -> list[str]:
-        """In place of os.listdir."""
-        self.reads.append(f"{folder}/listdir")
-        return sorted({path.split("/")[4] for path in self.files})
-
-
-class FakeFile:
-    """In place of a ProcFile."""
-
-    def __init__(self, proc: FakeProc, path: str) -> None:
-        self.proc, self.path = proc, path
-
-    def read(self) -> bytes:
-        """The content, or ESRCH."""
-        self.proc.reads.append(self.path)
-        if self.path not in self.proc.files:
-            raise ProcessLookupError(self.path)
-        return self.proc.files[self.path]
-
-    def close(self) -> None:
-        """Once only."""
-        self.proc.opened.remove(self.path)
+from tests.sampling.fake_proc import FakeFile, FakeProc, stat
 
 
 @pytest.fixture(name="proc")

@@ -31,12 +31,13 @@ integration: $(READY)
 	$(BIN)/python -m pytest -q -n 2 -m 'integration and not alone'
 	$(BIN)/python -m pytest -q -m 'integration and alone'
 
-# Figures for the documentation: needs wrk, h2load, nginx, node and a C compiler, and for the last one
-# benchmarks/reference-requirements.txt installed.
+# Figures for the documentation: needs wrk, h2load, nginx, node, psrecord and a C compiler, and for the
+# last one benchmarks/reference-requirements.txt installed.
 bench: $(READY)
 	$(BIN)/python -m benchmarks.load
 	$(BIN)/python -m benchmarks.latency
 	$(BIN)/python -m benchmarks.scaling
+	$(BIN)/python -m benchmarks.sampling
 	$(BIN)/python -m benchmarks.reference
 
 format: $(READY)

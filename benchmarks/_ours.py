@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ import msgspec
 from benchmarks._peers import Uploads, pinned
 from diagnose.load.merge import merge
 from diagnose.load.worker import Message, WorkerReport
-from diagnose.model.load import LoadPlan, LoadResult
+from diagnose.model.load import LoadPlan, LoadResult, LoadTick
 
 # The worker as it is, which says its peak RSS when it has ended its work. ru_maxrss of wait4 would
 # not do: exec keeps the peak of the process image before, which is that of this process (Linux,
@@ -59,6 +59,37 @@ class OurRun:
             result.duration_s,
             self.cpu_s,
         )
+
+
+def run_with_ticks(plan: LoadPlan, cpu: int, heard: Callable[[LoadTick], None]) -> OurRun:
+    """One worker on a CPU, whose ticks are heard as they come.
+
+    Raises: SystemExit when the worker ends early, or when any answer was wrong.
+    """
+    process = _started(plan, 0, 1, cpu)
+    try:
+        _until(process, "ready")
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"go\n")
+        process.stdin.flush()
+        report = None
+        while report is None:
+            message = msgspec.json.decode(process.stdout.readline(), type=Message)
+            if message.error is not None:
+                raise SystemExit(f"the load worker failed: {message.error}")
+            if message.tick is not None:
+                heard(message.tick)
+            report = message.report
+        assert process.stderr is not None
+        said = process.stderr.read()
+    finally:
+        process.kill()
+        process.communicate()
+    result = merge(plan, [report])
+    if result.failed:
+        raise SystemExit(f"failures: {result.failures} {result.examples}")
+    return OurRun(result, int(said.split()[-1]) * 1024)
 
 
 def _started(plan: LoadPlan, index: int, workers: int, cpu: int) -> subprocess.Popen[bytes]:

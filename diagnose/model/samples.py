@@ -37,6 +37,8 @@ class ProcessSample(msgspec.Struct, frozen=True, array_like=True):
     These and descriptors may be 0.5 s old. peak: the highest RSS since `peak_since` (monotonic
     seconds; 0.0: since the process began). pss: RSS with shared pages divided by the processes that
     share them, read rarely. children_*: CPU time of children that have ended and were waited for.
+    read_calls and written_calls: system calls of the read and the write family (read, readv, write,
+    sendfile ...; recv and send are not counted by the kernel, nor are their bytes).
     Figures that this user may not read, or that were not read in this sample, are -1.
     """
 
@@ -63,6 +65,8 @@ class ProcessSample(msgspec.Struct, frozen=True, array_like=True):
     children_user_s: float = 0.0
     children_system_s: float = 0.0
     peak_since: float = 0.0
+    read_calls: int = -1
+    written_calls: int = -1
 
 
 class SocketSample(msgspec.Struct, frozen=True, array_like=True):
@@ -143,6 +147,44 @@ class CgroupSample(msgspec.Struct, frozen=True, array_like=True):
     oom_kills: int
 
 
+class OpenFile(msgspec.Struct, frozen=True, array_like=True):
+    """A regular file that the server has open for writing: its path as the kernel tells it (with
+    ` (deleted)` where it has no name any more), its size, and when it was first seen."""
+
+    path: str
+    size: int
+    since: float
+
+
+class FilesSample(msgspec.Struct, frozen=True, array_like=True):
+    """Regular files that the server's processes have open for writing, each counted once.
+
+    files: those known longest, MOST_FILES at the most. count, bytes: all of them.
+    """
+
+    files: tuple[OpenFile, ...]
+    count: int
+    bytes: int
+
+
+# A server has a few logs and databases open; files of request bodies come by the hundred.
+MOST_FILES = 12
+
+
+class PeerSample(msgspec.Struct, frozen=True, array_like=True):
+    """Connections from the server's processes to one other address, `host:port` or `unix:path`.
+
+    waiting: of these, connections that last sent something and have had nothing back since;
+    undecided: sent and received last in the same tick of the kernel's clock (1 to 10 ms). Both are
+    -1 for unix sockets, of which the kernel tells no times.
+    """
+
+    address: str
+    connections: int
+    waiting: int
+    undecided: int
+
+
 class HostSample(msgspec.Struct, frozen=True, array_like=True):
     """The host: busy seconds of each core since boot (idle and iowait excluded; -1:
     offline), seconds stolen by the hypervisor, available memory in bytes."""
@@ -173,6 +215,8 @@ class Sample(msgspec.Struct, frozen=True, omit_defaults=True):
     forks: int = -1
     forks_at_least: bool = False
     listeners: ListenerSample | None = None
+    files: FilesSample | None = None
+    downstream: tuple[PeerSample, ...] | None = None
 
     @property
     def rss(self) -> int:

@@ -55,10 +55,11 @@ def parse_pss(data: bytes) -> int:
     return _kib(b"\n" + data, b"\nPss:")
 
 
-def parse_io(data: bytes) -> tuple[int, int, int, int]:
-    """Bytes read and written by system calls, then bytes read from and written to storage.
+def parse_io(data: bytes) -> tuple[int, int, int, int, int, int]:
+    """Bytes read and written by system calls, bytes read from and written to storage, and the
+    numbers of these calls.
 
-    Source: proc(5), /proc/PID/io: rchar, wchar, read_bytes, write_bytes.
+    Source: proc(5), /proc/PID/io: rchar, wchar, read_bytes, write_bytes, syscr, syscw.
     """
     found = dict(line.split(b": ", 1) for line in data.splitlines() if b": " in line)
     return (
@@ -66,6 +67,8 @@ def parse_io(data: bytes) -> tuple[int, int, int, int]:
         int(found.get(b"wchar", -1)),
         int(found.get(b"read_bytes", -1)),
         int(found.get(b"write_bytes", -1)),
+        int(found.get(b"syscr", -1)),
+        int(found.get(b"syscw", -1)),
     )
 
 

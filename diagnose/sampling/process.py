@@ -16,7 +16,7 @@ from diagnose.sampling.threads import ThreadTable
 # Descriptors and bytes moved change slowly enough for two looks a second, and what else has not
 # shown in the process's stat is seen within this time too.
 REFRESH_S = 0.5
-_UNSEEN = (-1, -1, -1, -1)
+_UNSEEN = (-1, -1, -1, -1, -1, -1)
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -118,6 +118,8 @@ class ProcessReader:
             children_user_s=stat.children_user_s,
             children_system_s=stat.children_system_s,
             peak_since=self._peak_since,
+            read_calls=moved[4],
+            written_calls=moved[5],
         )
 
     def read_pss(self) -> int:
@@ -169,7 +171,7 @@ class ProcessReader:
         except OSError:
             return -1
 
-    def _read_io(self) -> tuple[int, int, int, int]:
+    def _read_io(self) -> tuple[int, int, int, int, int, int]:
         if self._io is None:
             return _UNSEEN
         try:

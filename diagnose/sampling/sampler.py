@@ -19,6 +19,8 @@ import msgspec
 from diagnose.model.samples import HostSample, ListenerSample, Sample, SocketSample
 from diagnose.orphan import die_with_parent
 from diagnose.sampling.cpu import parse_fork_count, parse_host
+from diagnose.sampling.opened import NOTHING as NOTHING_OPENED
+from diagnose.sampling.opened import OpenedReader
 from diagnose.sampling.processes import ProcessTable
 from diagnose.sampling.procfile import ProcFile
 from diagnose.sampling.protocol import MARK, SamplerPlan, SamplerStatus
@@ -48,6 +50,7 @@ class Sampler:
         period = 1 / plan.rate_hz
         self._processes = ProcessTable(plan.root, plan.include_root, period)
         self._rare = RareReader()
+        self._opened = OpenedReader(plan.port)
         self._sockets: SocketReader | None = None
         with contextlib.suppress(OSError):
             self._sockets = SocketReader(plan.port)
@@ -70,21 +73,27 @@ class Sampler:
                 self._elsewhere = self._rare.in_another_network()
             rare = self._rare.read(now)
             self._costly_s += self._rare.costly_s
+        opened = NOTHING_OPENED
+        if now >= self._opened.due_at:
+            opened = self._opened.read(now, self._processes.pids, self._elsewhere)
+            self._costly_s += self._opened.costly_s
         listeners, sockets = self._read_sockets(now)
         busy, steal = parse_host(host)
         return Sample(
-            now,
-            HostSample(busy, steal, self._rare.available),
-            tuple(processes),
-            sockets,
-            tuple(self._processes.gone),
-            time.process_time(),
-            rare.network,
-            rare.pressure,
-            rare.cgroup,
-            self._processes.forks,
-            self._processes.forks_at_least,
-            listeners,
+            t=now,
+            host=HostSample(busy, steal, self._rare.available),
+            processes=tuple(processes),
+            sockets=sockets,
+            gone=tuple(self._processes.gone),
+            cpu_s=time.process_time(),
+            network=rare.network,
+            pressure=rare.pressure,
+            cgroup=rare.cgroup,
+            forks=self._processes.forks,
+            forks_at_least=self._processes.forks_at_least,
+            listeners=listeners,
+            files=opened.files,
+            downstream=opened.downstream,
         )
 
     def _read_sockets(self, now: float) -> tuple[ListenerSample | None, SocketSample | None]:
@@ -117,6 +126,7 @@ class Sampler:
         """A phase begins: read everything, whatever it cost before."""
         self._sockets_schedule.now()
         self._rare.mark()
+        self._opened.mark()
         self._processes.mark()
 
     def reset_peaks(self) -> None:
@@ -127,6 +137,7 @@ class Sampler:
     def remarks(self) -> tuple[str, ...]:
         """What was read less often than it should have been, or not at all."""
         found = [self._base.lowered(), self._sockets_schedule.lowered(), *self._rare.lowered()]
+        found += self._opened.lowered()
         found += self._processes.lowered()
         said = [str(each) for each in found if each is not None]
         said += self._processes.remarks()

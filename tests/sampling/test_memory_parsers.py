@@ -66,21 +66,21 @@ def test_memory_cut_off_anywhere() -> None:
 
 
 def test_captured_io() -> None:
-    assert parse_io(IO) == (2090350, 30001786, 8192, 30072832)
+    assert parse_io(IO) == (2090350, 30001786, 8192, 30072832, 192, 11)
 
 
 @pytest.mark.parametrize(
     ("data", "seen"),
     [
-        (b"", (-1, -1, -1, -1)),
-        (b"rchar: 5\n", (5, -1, -1, -1)),
-        (b"write_bytes: 4\nread_bytes: 3\nwchar: 2\nrchar: 1\n", (1, 2, 3, 4)),
-        (b"rchar: 1\nsyscr: 9\ncancelled_write_bytes: 7\n", (1, -1, -1, -1)),
-        (b"rchar: 18446744073709551615\n", (2**64 - 1, -1, -1, -1)),
+        (b"", (-1, -1, -1, -1, -1, -1)),
+        (b"rchar: 5\n", (5, -1, -1, -1, -1, -1)),
+        (b"write_bytes: 4\nread_bytes: 3\nwchar: 2\nrchar: 1\n", (1, 2, 3, 4, -1, -1)),
+        (b"rchar: 1\nsyscr: 9\ncancelled_write_bytes: 7\n", (1, -1, -1, -1, 9, -1)),
+        (b"rchar: 18446744073709551615\n", (2**64 - 1, -1, -1, -1, -1, -1)),
     ],
     ids=["empty", "one", "other_order", "others", "64_bits"],
 )
-def test_io(data: bytes, seen: tuple[int, int, int, int]) -> None:
+def test_io(data: bytes, seen: tuple[int, int, int, int, int, int]) -> None:
     assert parse_io(data) == seen
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from diagnose.load.check import wrong
+from diagnose.load.coded import coding_of
 from diagnose.load.conversation import Piece, Seen, converse
 from diagnose.load.http1 import Response
 from diagnose.load.line import Line
@@ -134,6 +135,7 @@ def _judge(
         closes=template.expect.answer is Answer.REQUIRED
         and answer is not None
         and answer.head.close,
+        coding=coding_of(answer) if answer is not None and name == "plain" else None,
     )
 
 

@@ -23,6 +23,16 @@ class ProfileNote:
 
 
 @dataclass(frozen=True, slots=True)
+class SystemCalls:
+    """System calls that a process made in the profiled load, over `seconds`, by name; `all` of
+    them, those without a name here too."""
+
+    pid: int
+    seconds: float
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """Stacks of one process, outermost frame first, with their weight in samples."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from diagnose.model.load import LoadResult, LoadTick
-from diagnose.model.profile import Profile, ProfileNote
+from diagnose.model.profile import Profile, ProfileNote, SystemCalls
 from diagnose.model.samples import Sample
 from diagnose.model.scenario import Scenario
 
@@ -39,11 +39,22 @@ class HostFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessFacts:
+    """How a process of the server was started: its executable, its arguments, and of its
+    environment the variables that choose a debug or a development mode (no others are kept)."""
+
+    pid: int
+    executable: str
+    arguments: tuple[str, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Launch:
     """The server: how it was started or found. command is empty when it was attached to.
 
     descriptor_limits: RLIMIT_NOFILE (soft) of its processes, once it was ready; those that could
-    not be read are missing.
+    not be read are missing. processes: how they were started, alike ones once.
     """
 
     command: tuple[str, ...]
@@ -55,6 +66,7 @@ class Launch:
     ready_after_s: float = 0.0
     runtimes: dict[int, str] = field(default_factory=dict)
     descriptor_limits: dict[int, int] = field(default_factory=dict)
+    processes: tuple[ProcessFacts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +83,38 @@ class ServerEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class LogExcerpt:
+    """Lines of the server's output, shortened: the first ones, up to the load, and the last ones
+    that were there when the measured load had ended."""
+
+    head: tuple[str, ...] = ()
+    loaded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """How the body of an answer was compressed: `name` as in Content-Encoding.
+
+    lowest, highest: levels of the usual encoder (zlib, brotli) whose output is as long within
+    0.5 %; -1 where that was not tried. exact: it is the same byte by byte. mark: what the head of
+    a gzip body says of its level (XFL): `best`, `fastest` or ''. Source: RFC 1952, 2.3.1.
+    seconds: CPU time of one such compression on this machine at the lowest of these levels;
+    quick_*: at a quick level (zlib 1, brotli 3).
+    """
+
+    name: str
+    bytes: int
+    plain_bytes: int
+    lowest: int = -1
+    highest: int = -1
+    exact: bool = False
+    mark: str = ""
+    seconds: float = 0.0
+    quick_bytes: int = 0
+    quick_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeCheck:
     """One request on an unloaded server. outcome: `pass`, `fail` (a wrong answer) or `error`.
 
@@ -78,6 +122,7 @@ class ProbeCheck:
     `differs`: its answer is not that of the request as it is, which may be no fault.
     closes: the server closed, or announced that it closes, the connection after the answer.
     status: of the answer, 0 without one. times_s: of each repetition, or of each size; see `name`.
+    coding: of a body that came compressed and could be decoded.
     """
 
     name: str
@@ -90,6 +135,7 @@ class ProbeCheck:
     closes: bool = False
     status: int = 0
     times_s: tuple[float, ...] = ()
+    coding: Coding | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +176,8 @@ class Manifest:
     notes: tuple[str, ...] = ()
     invocation: tuple[str, ...] = ()
     sampling: tuple[str, ...] = ()
+    log: LogExcerpt = field(default_factory=LogExcerpt)
+    system_calls: tuple[SystemCalls, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,3 +137,19 @@ class Scenario:
     def has_large_bodies(self) -> bool:
         """Bodies dominate the load: the figures of interest are bandwidth and memory."""
         return all(template.body_length >= 64 * 1024 for template in self.templates)
+
+
+# A body is tried in lengths that differ by this factor: quadratic work takes 16 times as long.
+LENGTH_STEP = 4
+# Below this the round trip and the handler decide, not the bytes.
+SHORTEST_TRIED, LONGEST_TRIED = 256 * 1024, 32 * 1024 * 1024
+MOST_TRIED = 3
+
+
+def tried_lengths(longest: int) -> list[int]:
+    """The lengths in which an upload is timed before the load, shortest first; none where it is
+    too short for two."""
+    found = [min(longest, LONGEST_TRIED)]
+    while found[0] // LENGTH_STEP >= SHORTEST_TRIED and len(found) < MOST_TRIED:
+        found.insert(0, found[0] // LENGTH_STEP)
+    return found if len(found) > 1 else []

@@ -13,6 +13,8 @@ RUNTIMES = (
     *("nginx", "native", "go", "rust", "ocaml", "node", "bun", "deno"),
     *("jvm", "dotnet", "ruby", "php", "erlang"),
 )
+# What an interpreter's own profiler does not see: its collector, its C extensions, the kernel.
+BESIDE = ("cpython",)
 RATE_HZ = 99
 SCRIPT_TIMEOUT_S = 30.0
 # A symbol may hold parentheses (C++); a module holds none but a final ` (deleted)`.

@@ -22,6 +22,9 @@ from diagnose.recorder.options import RunOptions
 from diagnose.server import host as host_room
 
 TRIAL_S = 0.6
+# Connections are established before a server accepts them, and it may take memory for each: a look
+# at it before the first request.
+CONNECT_LOOK_S = 0.25
 # Long enough for some samples of memory and sockets while all bodies are held.
 WAVE_LOOK_S = 0.6
 REPORT_PATIENCE_S = 5.0
@@ -110,6 +113,7 @@ class Loads:
             if plan.scenario.ramp_s:
                 said.append(f"opened during the load, over {plan.scenario.ramp_s:g} s")
             else:
+                self._loop.pump(time.monotonic() + CONNECT_LOOK_S)
                 said.append(f"{pool.established} of {plan.total_connections} connections")
         if self._scenario.has_large_bodies and not self._scenario.send_rate:
             with self._journal.phase("wave") as said:

@@ -14,7 +14,8 @@ import psutil
 
 from diagnose import registry
 from diagnose.errors import UsageError
-from diagnose.model.profile import ProfileNote
+from diagnose.model.profile import ProfileNote, SystemCalls
+from diagnose.profilers import _calls
 
 PROFILERS = "diagnose.profilers"
 # Processes that get a profiler: the busiest ones; the others of a pre-forking server look alike.
@@ -59,6 +60,14 @@ class _Running:
     process: subprocess.Popen[bytes]
 
 
+@dataclass(slots=True)
+class _Counting:
+    pid: int
+    seconds: float
+    out: Path
+    process: subprocess.Popen[bytes]
+
+
 class Profilers:
     """The profilers of one window. `wanted`: `auto`, or one profiler for all."""
 
@@ -66,39 +75,55 @@ class Profilers:
         self._wanted = wanted
         self._scratch = tempfile.TemporaryDirectory(prefix="diagnose-")
         self._running: list[_Running] = []
+        self._counting: list[_Counting] = []
         self.notes: list[ProfileNote] = []
 
     def start(self, targets: list[tuple[int, str]], seconds: float) -> None:
-        """One profiler for each (PID, runtime); where that cannot be, a note with the remedy."""
+        """The profilers for each (PID, runtime), and a count of system calls where that may be;
+        where there is no profiler, a note with the remedy."""
         for pid, runtime in targets:
-            name, module = self._choose(runtime)
-            remedy = module.available() if module else f"no profiler here reads {runtime}"
-            if module is None or remedy:
-                self.notes.append(ProfileNote(name or "none", pid, runtime, 0, 0, 0, "", remedy))
-                continue
-            out = Path(self._scratch.name) / f"{name}-{pid}"
-            process = subprocess.Popen(
-                module.command(pid, seconds, out),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            self._running.append(_Running(pid, runtime, name, module, out, process))
+            for name, module in self._choose(runtime):
+                remedy = module.available() if module else f"no profiler here reads {runtime}"
+                if module is None or remedy:
+                    note = ProfileNote(name or "none", pid, runtime, 0, 0, 0, "", remedy)
+                    self.notes.append(note)
+                    continue
+                out = Path(self._scratch.name) / f"{name}-{pid}"
+                process = _started(module.command(pid, seconds, out))
+                self._running.append(_Running(pid, runtime, name, module, out, process))
+            if self._wanted == "auto" and _calls.available():
+                out = Path(self._scratch.name) / f"calls-{pid}"
+                process = _started(_calls.command(pid, seconds, out))
+                self._counting.append(_Counting(pid, seconds, out, process))
 
-    def _choose(self, runtime: str) -> tuple[str, ModuleType | None]:
+    def _choose(self, runtime: str) -> list[tuple[str, ModuleType | None]]:
+        """The profiler that is made for a runtime, and those that are used beside it."""
         known = registry.modules(PROFILERS)
         if self._wanted != "auto":
-            return self._wanted, known.get(self._wanted)
-        for name, module in known.items():
-            if runtime in module.RUNTIMES:
-                return name, module
-        return "", None
+            return [(self._wanted, known.get(self._wanted))]
+        chosen: list[tuple[str, ModuleType | None]] = []
+        chosen += [each for each in known.items() if runtime in each[1].RUNTIMES][:1]
+        chosen += [each for each in known.items() if runtime in getattr(each[1], "BESIDE", ())]
+        return chosen or [("", None)]
 
     @property
     def finished(self) -> bool:
         """Every profiler has ended."""
-        return all(entry.process.poll() is not None for entry in self._running)
+        return all(process.poll() is not None for process in self._processes())
+
+    def _processes(self) -> list[subprocess.Popen[bytes]]:
+        counting = [entry.process for entry in self._counting]
+        return [entry.process for entry in self._running] + counting
+
+    def counts(self) -> tuple[SystemCalls, ...]:
+        """The system calls of each process where they could be counted; ends what still counts."""
+        counted = []
+        for entry in self._counting:
+            _end(entry.process)
+            if counts := _calls.collect(entry.out):
+                counted.append(SystemCalls(entry.pid, entry.seconds, counts))
+        self._counting.clear()
+        return tuple(counted)
 
     def collect(self, into: Path) -> tuple[ProfileNote, ...]:
         """End what still runs, and write the collapsed stacks below `into`."""
@@ -125,9 +150,19 @@ class Profilers:
 
     def close(self) -> None:
         """Nothing of it is left: no process, no file."""
-        for entry in self._running:
-            _end(entry.process)
+        for process in self._processes():
+            _end(process)
         self._scratch.cleanup()
+
+
+def _started(command: list[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
 
 
 def _end(process: subprocess.Popen[bytes]) -> str:

@@ -22,6 +22,7 @@ import psutil
 import diagnose
 from diagnose.child import Child
 from diagnose.errors import DiagnoseError, Interrupted, ServerFailed, UsageError, WorkerFailed
+from diagnose.load.further import further
 from diagnose.load.probe import probes
 from diagnose.load.variations import variations
 from diagnose.model.load import LoadResult
@@ -38,13 +39,16 @@ from diagnose.sampling.protocol import MARK, SamplerPlan, SamplerStatus
 from diagnose.server import descriptors, ports, runtime
 from diagnose.server import host as host_room
 from diagnose.server.launch import (
+    LINE_CHARACTERS,
     AttachedServer,
     LaunchedServer,
     Server,
     check_command,
     expand,
+    log_head,
     log_tail,
 )
+from diagnose.server.settings import facts_of
 from diagnose.store.writer import RunWriter
 
 IDLE_S = 1.0
@@ -56,6 +60,7 @@ PROFILER_PATIENCE_S = 20.0
 PROBE_TIMEOUT_S = 5.0
 PROBE_BUDGET_S = 15.0
 MEMORY_SHARE = 0.8
+KEPT_LINES = 40
 # A runtime is found out by reading the executable: enough processes to know the kinds.
 INSPECTED_PROCESSES = 64
 LIVE_S = 0.25
@@ -139,7 +144,11 @@ class _Recording:
             said.append(self._standing())
         with self.journal.phase("probe") as said:
             said.append(self._probe())
-        result = self.loads.measure(self._standing)
+        self._keep_log(before_load=True)
+        try:
+            result = self.loads.measure(self._standing)
+        finally:
+            self._keep_log(before_load=False)
         if result is not None:
             self.observer.note(_figures(result))
         if result is not None and self._worth_profiling(result):
@@ -270,8 +279,19 @@ class _Recording:
             self.manifest.launch,
             runtimes={pid: runtime.detect(pid) for pid in pids},
             descriptor_limits=descriptors.limits(pids),
+            processes=facts_of(pids),
         )
         self.journal.update(launch=launch)
+
+    def _keep_log(self, before_load: bool) -> None:
+        """Lines of the server's output: what it says of itself, and what it says under load."""
+        path, log = self.journal.writer.log_path, self.manifest.log
+        if before_load:
+            log = replace(log, head=log_head(path, KEPT_LINES))
+        else:
+            lines = log_tail(path, KEPT_LINES)
+            log = replace(log, loaded=tuple(line[:LINE_CHARACTERS] for line in lines))
+        self.journal.update(log=log)
 
     # -- probe and load ------------------------------------------------------------------------
 
@@ -281,8 +301,8 @@ class _Recording:
         deadline = time.monotonic() + PROBE_BUDGET_S
         where = (self.scenario, launch.host, launch.port, PROBE_TIMEOUT_S)
         with self.loop.interruptible():
-            # The second kind is asked for when the first is through: it reads what that saw.
-            for check in chain(probes(*where), variations(*where, checks)):
+            # The other kinds are asked for when the first is through: they read what that saw.
+            for check in chain(probes(*where), variations(*where, checks), further(*where, checks)):
                 checks.append(check)
                 self.journal.update(probes=tuple(checks))
                 self.loop.pump(time.monotonic())
@@ -319,6 +339,7 @@ class _Recording:
             )
             with self.loop.interruptible():
                 notes = profilers.collect(self.journal.writer.profiles_path)
+                self.journal.update(system_calls=profilers.counts())
         finally:
             profilers.close()
             result = self.loads.finish(pool)

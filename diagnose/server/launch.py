@@ -19,6 +19,8 @@ from diagnose.server.warden import ServerPlan, WardenSays
 
 GRACE_S = 3.0
 LOG_LINES = 20
+# Of a line that is kept: its beginning tells what kind it is.
+LINE_CHARACTERS = 240
 _PORT = re.compile(r"(?<!\$)\$(?:((?:[A-Z0-9]+_)?PORT)\b|\{((?:[A-Z0-9]+_)?PORT)\})")
 
 
@@ -97,6 +99,16 @@ def log_tail(path: Path, lines: int = LOG_LINES) -> tuple[str, ...]:
     except OSError:
         return ()
     return tuple(text.splitlines()[-lines:])
+
+
+def log_head(path: Path, lines: int) -> tuple[str, ...]:
+    """The first lines of the server's output, shortened; empty when there is none."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(64 * 1024).decode(errors="replace")
+    except OSError:
+        return ()
+    return tuple(line[:LINE_CHARACTERS] for line in text.splitlines()[:lines])
 
 
 class LaunchedServer:

@@ -107,7 +107,8 @@ def under_load(before: float, peak: float, after: float | None = None) -> Curve:
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """A thread by the share of a core that it runs and that it waits for one.
+    """A thread by the share of a core that it runs and that it waits for one, from the probes to
+    the end of the load; unasked: the share that it runs before and after.
 
     channel, rest: the kernel function that it sleeps in under load and without it; switches: by its
     own will, per second under load.
@@ -122,11 +123,14 @@ class Thread:
     channel: str = ""
     rest: str = ""
     switches: float = 0.0
+    unasked: float = 0.0
 
     def sample(self, t: float) -> ThreadSample:
         """The counters at time t: none before birth, no more after death."""
         lived = max(0.0, min(t, self.died) - self.born)
-        run_s, wait_s = self.running * lived, self.waiting * lived
+        asked = max(0.0, min(t, self.died, COOLDOWN) - max(self.born, PROBE))
+        run_s = self.running * asked + self.unasked * (lived - asked)
+        wait_s = self.waiting * asked
         loaded = max(0.0, min(t, DRAIN) - WARMUP)
         return ThreadSample(
             self.tid, self.name, "S", 0, run_s * 0.75, run_s * 0.25, run_s, wait_s,
@@ -154,7 +158,7 @@ class Process:
         """The process at time t; `detailed` reads its threads too."""
         alive = [thread for thread in self.threads if thread.born <= t < thread.died]
         cpu = sum(thread.sample(t).run_s for thread in self.threads)
-        cpu += self.unseen * max(0.0, t - self.born)
+        cpu += self.unseen * max(0.0, min(t, COOLDOWN) - max(self.born, PROBE))
         parts = [int(curve(t)) for curve in (self.anonymous, self.file, self.shared)]
         return ProcessSample(
             pid=self.pid,

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from diagnose.model.finding import Finding, Kind, Verdict
+from diagnose.model.profile import Profile
 from diagnose.model.report import Analyzed
 from diagnose.plain import printable
 from diagnose.reports.phrases import (
@@ -26,6 +27,7 @@ HOT_FRAMES = 3
 LOG_LINES = 6
 # More names than this take more lines of the screen than they are worth.
 NAMED_CLEAR = 12
+NAMED_UNKNOWN = 2
 PLURALS = {
     Kind.VALIDITY: "validity checks",
     Kind.SYMPTOM: "symptoms",
@@ -83,17 +85,23 @@ def _found(finding: Finding) -> list[RenderableType]:
 def _rest(item: Analyzed) -> list[RenderableType]:
     unknown = [finding for finding in item.findings if finding.verdict is Verdict.UNKNOWN]
     clear = [finding for finding in item.findings if finding.verdict is Verdict.CLEAR]
-    table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column()
+    rows: list[RenderableType] = []
     for claim in dict.fromkeys(finding.claim for finding in unknown):
         ids = [finding.id for finding in unknown if finding.claim == claim]
         name = ids[0] if len(ids) == 1 else f"{len(ids)} findings"
-        shown = claim if len(ids) == 1 else f"{claim} ({', '.join(ids)})"
-        table.add_row(Text(f"unknown {name}", style="yellow"), Text(printable(shown)))
+        shown = claim if len(ids) == 1 else f"{claim} ({_named(ids)})"
+        said = Text(f"unknown {name}  ", style="yellow")
+        rows.append(said.append(printable(shown), style="default"))
     if clear:
-        table.add_row(Text("clear", style="green"), Text(_ruled_out(item, clear)))
-    return [table]
+        rows.append(Text("clear  ", style="green").append(_ruled_out(item, clear), style="default"))
+    return rows
+
+
+def _named(ids: Sequence[str]) -> str:
+    """The findings that one reason keeps unknown; of many the first ones."""
+    if len(ids) <= NAMED_UNKNOWN + 1:
+        return ", ".join(ids)
+    return f"{', '.join(ids[:NAMED_UNKNOWN])} and {len(ids) - NAMED_UNKNOWN} more"
 
 
 def _ruled_out(item: Analyzed, clear: Sequence[Finding]) -> str:
@@ -110,7 +118,11 @@ def _ruled_out(item: Analyzed, clear: Sequence[Finding]) -> str:
 
 def _hot(item: Analyzed) -> list[tuple[str, str]]:
     rows = []
+    # Of a process with several profiles the first: the one that is made for its runtime.
+    first: dict[int, Profile] = {}
     for profile in item.run.profiles:
+        first.setdefault(profile.note.pid, profile)
+    for profile in first.values():
         leaves = ", ".join(
             f"{short_frame(frame)} {share:.0%}" for frame, share in profile.hot_leaves(HOT_FRAMES)
         )

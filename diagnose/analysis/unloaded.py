@@ -1,0 +1,72 @@
+"""What the server's processes do when nothing is asked of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from diagnose.model.run import Run
+from diagnose.model.samples import Sample
+
+# Compilers and collectors at work on what came before; names as the kernel keeps them.
+HELPERS = re.compile(
+    r"^(C[12] Compiler|.*CompilerThre|GC Thread|G1 |VM Thread|Shenandoah|ZWorker|ZDriver|V8Worker|"
+    r"\.NET (Tiered|BGC|Server GC|Finalizer)|DefaultTieredCom|Sweeper|Monitor Deflati)"
+)
+# The part of a phase that is looked at: what comes before it, a start or a load's end, decays.
+IDLE_TAIL_S = 0.6
+COOLDOWN_TAIL_S = 1.0
+MIN_SAMPLES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """Without load, in cores. cores: CPU time of the whole tree. top: the busiest thread that is no
+    helper of a runtime, running or waiting for a core; key: its process and number."""
+
+    cores: float
+    top: float
+    key: tuple[int, int]
+    name: str
+
+
+def quiet(run: Run, phase: str, tail_s: float) -> Quiet | None:
+    """The end of a phase without load; None with too few samples."""
+    span = run.phase(phase)
+    samples = run.samples_in(phase)
+    if span is None or not samples:
+        return None
+    end = samples[-1].t
+    rows = [sample for sample in samples if sample.t >= end - tail_s]
+    if len(rows) < MIN_SAMPLES:
+        return None
+    top, key, name = 0.0, (-1, -1), ""
+    for key_seen, (busy, seen_name) in _threads(rows).items():
+        if busy > top and not HELPERS.match(seen_name):
+            top, key, name = busy, key_seen, seen_name
+    seconds = rows[-1].t - rows[0].t
+    return Quiet(_cpu(rows) / seconds if seconds > 0 else 0.0, top, key, name)
+
+
+def _cpu(rows: Sequence[Sample]) -> float:
+    first = {process.pid: process.user_s + process.system_s for process in rows[0].processes}
+    return sum(
+        max(0.0, process.user_s + process.system_s - first[process.pid])
+        for process in rows[-1].processes
+        if process.pid in first
+    )
+
+
+def _threads(rows: Sequence[Sample]) -> dict[tuple[int, int], tuple[float, str]]:
+    """Each thread's busy share between the first and the last time it was read."""
+    first: dict[tuple[int, int], tuple[float, float]] = {}
+    found: dict[tuple[int, int], tuple[float, str]] = {}
+    for sample in rows:
+        for process in sample.processes:
+            for thread in process.threads:
+                key, used = (process.pid, thread.tid), thread.run_s + thread.wait_s
+                began, before = first.setdefault(key, (sample.t, used))
+                if sample.t > began:
+                    found[key] = ((used - before) / (sample.t - began), thread.name)
+    return found

@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import ModuleType
 
 from diagnose import registry
+from diagnose.analysis.confidence import Measured, measured
 from diagnose.model.finding import Finding, Kind, Verdict
 from diagnose.model.run import Run
 
@@ -17,7 +18,7 @@ _VERDICT_ORDER = {Verdict.FOUND: 0, Verdict.UNKNOWN: 1, Verdict.CLEAR: 2}
 
 def rules() -> dict[str, ModuleType]:
     """All rules by name. A rule has KIND, NEEDS (validity rules that undo it) and check(run); a
-    cause may have EXPLAINS, the symptoms that it brings about."""
+    cause may have EXPLAINS, the symptoms that it brings about. PROFILED: it reads profiles."""
     return registry.modules(RULES)
 
 
@@ -45,7 +46,7 @@ def analyze(run: Run) -> list[Finding]:
         )
     )
     causes = [answer for answer in ranked if answer.id in found and answer.kind is Kind.CAUSE]
-    return [_explained(answer, causes) for answer in ranked]
+    return [trusted(_explained(answer, causes), measured()) for answer in ranked]
 
 
 def _brings_about(answer: Finding) -> tuple[str, ...]:
@@ -60,6 +61,14 @@ def _explained(answer: Finding, causes: list[Finding]) -> Finding:
         return answer
     by = tuple(cause.id for cause in causes if answer.id in _brings_about(cause))
     return replace(answer, explained_by=by)
+
+
+def trusted(answer: Finding, known: Measured | None) -> Finding:
+    """A finding with how often the rule was right in the selftest; others as they are."""
+    if known is None or answer.verdict is not Verdict.FOUND or answer.id not in known.rules:
+        return answer
+    record = known.rules[answer.id]
+    return replace(answer, confidence=record.precision, measured=known.sentence(answer.id))
 
 
 def _held_back(answer: Finding, reasons: list[str]) -> Finding:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from diagnose.model.finding import Kind, Verdict
+from diagnose.model.finding import PROFILE_ONLY, Kind, Verdict
 
 # The row of servers that have nothing to find, in the confusion matrix.
 HEALTHY = "healthy"
@@ -21,12 +21,14 @@ class Outcome(StrEnum):
     """What a verdict was worth.
 
     FOUND: where it is true. MISSED: clear where it is true. UNDECIDED: unknown where it is true.
+    NOT_VALID: not found where it is true, in a run that was not valid: held against no rule.
     POSSIBLE: found where it may be. FALSE: found where it is not true. QUIET: not found there.
     """
 
     FOUND = "found"
     MISSED = "missed"
     UNDECIDED = "undecided"
+    NOT_VALID = "not_valid"
     POSSIBLE = "possible"
     FALSE = "false"
     QUIET = "quiet"
@@ -52,21 +54,31 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One run of a server: what every rule said, or the problem that kept it from saying so."""
+    """One run of a server: what every rule said, or the problem that kept it from saying so.
+
+    repeated: the second of two, as another program disturbed the first.
+    """
 
     name: str
     number: int
     answers: Mapping[str, Answer] = field(default_factory=dict)
     problem: str = ""
     seconds: float = 0.0
+    repeated: bool = False
+    profiled: bool = True
 
     @property
     def valid(self) -> bool:
         """Whether the measurement was."""
         return not any(
             answer.kind is Kind.VALIDITY and answer.verdict is Verdict.FOUND
-            for answer in self.answers.values()
+            for rule, answer in self.answers.items()
+            if rule not in PROFILE_ONLY
         )
+
+    def found(self, rule: str) -> bool:
+        """Whether a rule found what it asks for."""
+        return rule in self.answers and self.answers[rule].verdict is Verdict.FOUND
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +104,13 @@ class Score:
         return self[Outcome.FOUND] / there if there else None
 
 
-def judge(truth: Truth, rule: str, verdict: Verdict) -> Outcome:
-    """What the verdict of a rule on a server was worth."""
+def judge(truth: Truth, rule: str, verdict: Verdict, valid: bool = True) -> Outcome:
+    """What the verdict of a rule on a server was worth, in a run that was valid or not."""
     if rule in truth.true:
         if verdict is Verdict.FOUND:
             return Outcome.FOUND
+        if not valid:
+            return Outcome.NOT_VALID
         return Outcome.MISSED if verdict is Verdict.CLEAR else Outcome.UNDECIDED
     if verdict is not Verdict.FOUND:
         return Outcome.QUIET
@@ -113,11 +127,11 @@ def scores(truths: Iterable[Truth], told: Sequence[Told]) -> dict[str, Score]:
         truth = known[run.name]
         for rule, answer in run.answers.items():
             if answer.kind is not Kind.VALIDITY:
-                outcome = judge(truth, rule, answer.verdict)
+                outcome = judge(truth, rule, answer.verdict, run.valid)
                 counts.setdefault(rule, Counter())[outcome] += 1
         # What is true and no rule asks about is missed all the same.
         for rule in truth.true - run.answers.keys():
-            counts.setdefault(rule, Counter())[Outcome.UNDECIDED] += 1
+            counts.setdefault(rule, Counter())[judge(truth, rule, Verdict.UNKNOWN, run.valid)] += 1
     return {rule: Score(dict(count)) for rule, count in sorted(counts.items())}
 
 
@@ -130,7 +144,7 @@ def matters(truths: Iterable[Truth], told: Sequence[Told], outcome: Outcome) -> 
         if not run.problem
         for rule, answer in run.answers.items()
         if answer.kind is not Kind.VALIDITY
-        and judge(known[run.name], rule, answer.verdict) is outcome
+        and judge(known[run.name], rule, answer.verdict, run.valid) is outcome
     ]
 
 

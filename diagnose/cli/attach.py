@@ -16,6 +16,7 @@ from diagnose.cli.options import (
     chosen_scenario,
     parse_counts,
     parse_cpu_option,
+    parse_phases,
     parse_seconds,
     parse_size,
     parse_workers,
@@ -47,6 +48,10 @@ def attach(
     memory_limit: str | None = run_command.MEMORY_LIMIT,
     deadline: float | None = run_command.DEADLINE,
     profile: str = run_command.PROFILE,
+    profile_duration: float = run_command.PROFILE_DURATION,
+    idle: float = run_command.IDLE,
+    cooldown: float = run_command.COOLDOWN,
+    no_report: bool = run_command.NO_REPORT,
     driver: str = run_command.DRIVER,
     raw: str | None = run_command.RAW,
     rate: float | None = run_command.RATE,
@@ -97,7 +102,9 @@ def attach(
         deadline_s=parse_seconds(deadline, "--deadline"),
         ready_timeout_s=5.0,
         profile=profile,
+        **parse_phases(profile_duration, idle, cooldown),
         driver=driver,
         invocation=tuple(sys.argv[1:]),
     )
-    run_command.record_all(base, parse_counts(connections, chosen), as_json)
+    counts = parse_counts(connections, chosen)
+    run_command.record_all(base, counts, as_json, report=not no_report)

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypedDict
 
 from diagnose.errors import UsageError
 from diagnose.model.scenario import INLINE_BODY, Protocol, Scenario
@@ -66,6 +67,28 @@ def parse_seconds(value: float | None, option: str) -> float | None:
             f"{option} takes more than 0 and up to {MAX_SECONDS:.0f} seconds, not {value:g}"
         )
     return value
+
+
+class Phases(TypedDict):
+    """Seconds of the phases beside the measured window, as RunOptions takes them."""
+
+    profile_s: float
+    idle_s: float
+    cooldown_s: float
+
+
+def parse_phases(profile: float, idle: float, cooldown: float) -> Phases:
+    """The lengths of the phases beside the measured window.
+
+    Raises: UsageError.
+    """
+    for value, option in (
+        (profile, "--profile-duration"),
+        (idle, "--idle"),
+        (cooldown, "--cooldown"),
+    ):
+        parse_seconds(value, option)
+    return {"profile_s": profile, "idle_s": idle, "cooldown_s": cooldown}
 
 
 def parse_workers(value: int | None) -> int | None:

@@ -26,17 +26,17 @@ def analyzed(directory: Path) -> Analyzed:
     return Analyzed(run, dataclasses.asdict(figures(run)), tuple(found))
 
 
-def finish(directories: Sequence[Path], as_json: bool) -> int:
-    """Analyze runs, write their reports, print the verdicts; the exit status."""
+def finish(directories: Sequence[Path], as_json: bool, report: bool = True) -> int:
+    """Analyze runs, write their reports if wanted, print the verdicts; the exit status."""
     # The verdict of an interrupted run is short work: another Ctrl-C must not lose it.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        return _finish(directories, as_json)
+        return _finish(directories, as_json, report)
     finally:
         signal.signal(signal.SIGINT, before)
 
 
-def _finish(directories: Sequence[Path], as_json: bool) -> int:
+def _finish(directories: Sequence[Path], as_json: bool, report: bool) -> int:
     items = [analyzed(directory) for directory in directories]
     if as_json:
         sys.stdout.write(json_report.render(items) + "\n")
@@ -46,6 +46,8 @@ def _finish(directories: Sequence[Path], as_json: bool) -> int:
     for item in items:
         try:
             write_findings(Path(item.run.directory), item.findings)
+            if not report:
+                continue
             path = write_report(Path(item.run.directory), markdown.files(item))[0]
         except OSError as error:
             errors_to.print(

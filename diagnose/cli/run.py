@@ -16,6 +16,7 @@ from diagnose.cli.options import (
     names_scenario,
     parse_counts,
     parse_cpu_option,
+    parse_phases,
     parse_seconds,
     parse_size,
     parse_workers,
@@ -56,6 +57,12 @@ MEMORY_LIMIT = typer.Option(
 )
 DEADLINE = typer.Option(None, "--deadline", help="End the run after so many seconds.")
 PROFILE = typer.Option("auto", "--profile", help="auto, none, or a profiler's name.")
+PROFILE_DURATION = typer.Option(3.0, "--profile-duration", help="Seconds of the profiled window.")
+IDLE = typer.Option(1.0, "--idle", help="Seconds without load before the probes.")
+COOLDOWN = typer.Option(2.0, "--cooldown", help="Seconds without load at the end.")
+NO_REPORT = typer.Option(
+    False, "--no-report", help="Write no report.md with pictures (`diagnose report` does it later)."
+)
 DRIVER = typer.Option(
     "", "--driver", help="Load with wrk, h2load, gcannon or oha instead of the embedded engine."
 )
@@ -103,6 +110,10 @@ def run(
         30.0, "--ready-timeout", help="Seconds until the server must answer."
     ),
     profile: str = PROFILE,
+    profile_duration: float = PROFILE_DURATION,
+    idle: float = IDLE,
+    cooldown: float = COOLDOWN,
+    no_report: bool = NO_REPORT,
     driver: str = DRIVER,
     raw: str | None = RAW,
     rate: float | None = RATE,
@@ -155,13 +166,14 @@ def run(
         deadline_s=parse_seconds(deadline, "--deadline"),
         ready_timeout_s=parse_seconds(ready_timeout, "--ready-timeout") or 30.0,
         profile=profile,
+        **parse_phases(profile_duration, idle, cooldown),
         driver=driver,
         invocation=tuple(sys.argv[1:]),
     )
-    record_all(base, parse_counts(connections, chosen), as_json)
+    record_all(base, parse_counts(connections, chosen), as_json, report=not no_report)
 
 
-def record_all(base: RunOptions, counts: list[int], as_json: bool) -> None:
+def record_all(base: RunOptions, counts: list[int], as_json: bool, report: bool = True) -> None:
     """One run for each connection count, then the verdicts; ends the program with the status."""
     directories: list[Path] = []
     with Progress(quiet=as_json) as progress:
@@ -171,4 +183,4 @@ def record_all(base: RunOptions, counts: list[int], as_json: bool) -> None:
             directories.append(record(replace(base, connections=count), progress))
             if read_run(directories[-1]).manifest.state == "interrupted":
                 break
-    raise typer.Exit(finish(directories, as_json))
+    raise typer.Exit(finish(directories, as_json, report))

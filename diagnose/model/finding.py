@@ -38,7 +38,8 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A rule's answer. confidence: measured precision of the rule, None until it was measured.
+    """A rule's answer. confidence: measured precision of the rule, None until it was measured;
+    measured: on how many runs, where and when, in words.
 
     explains: the share (0..1) of the missing throughput or of the memory that it accounts for,
     used to rank; 0 where it cannot be told. explained_by: of a symptom that was found, the causes
@@ -54,6 +55,7 @@ class Finding:
     confidence: float | None = None
     explains: float = 0.0
     explained_by: tuple[str, ...] = ()
+    measured: str = ""
 
     @property
     def unexplained(self) -> bool:

@@ -51,9 +51,6 @@ from diagnose.server.launch import (
 from diagnose.server.settings import facts_of
 from diagnose.store.writer import RunWriter
 
-IDLE_S = 1.0
-COOLDOWN_S = 2.0
-PROFILE_S = 3.0
 PROFILE_SETTLE_S = 0.5
 # A profiler needs this long beyond its window to attach, stop and write.
 PROFILER_PATIENCE_S = 20.0
@@ -139,7 +136,7 @@ class _Recording:
             self._launch()
             said.append(f"ready after {self.manifest.launch.ready_after_s:.2f} s")
         with self.journal.phase("idle") as said:
-            self.loop.pump(time.monotonic() + IDLE_S)
+            self.loop.pump(time.monotonic() + self.options.idle_s)
             self._detect_runtimes()
             said.append(self._standing())
         with self.journal.phase("probe") as said:
@@ -155,7 +152,7 @@ class _Recording:
             with self.journal.phase("profile") as said:
                 said.append(self._profile(result))
         with self.journal.phase("cooldown") as said:
-            self.loop.pump(time.monotonic() + COOLDOWN_S)
+            self.loop.pump(time.monotonic() + self.options.cooldown_s)
             said.append(self._standing())
 
     # -- check and launch ----------------------------------------------------------------------
@@ -327,14 +324,15 @@ class _Recording:
     def _profile(self, measured: LoadResult) -> str:
         """The same load again with profilers on the busiest processes."""
         profilers = profiling.Profilers(self.options.profile)
-        pool = self.loads.again(PROFILE_SETTLE_S, PROFILE_S)
+        seconds = self.options.profile_s
+        pool = self.loads.again(PROFILE_SETTLE_S, seconds)
         notes: tuple[ProfileNote, ...] = ()
         try:
             pool.command(b"go")
             self.loop.pump(time.monotonic() + PROFILE_SETTLE_S)
-            profilers.start(profiling.busiest(self.manifest.launch.runtimes), PROFILE_S)
+            profilers.start(profiling.busiest(self.manifest.launch.runtimes), seconds)
             self.loop.pump(
-                time.monotonic() + PROFILE_S + PROFILER_PATIENCE_S,
+                time.monotonic() + seconds + PROFILER_PATIENCE_S,
                 lambda: pool.finished and profilers.finished,
             )
             with self.loop.interruptible():

@@ -33,7 +33,7 @@ def document(runs: Sequence[Analyzed]) -> dict[str, Any]:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    """`explained_by` is there for symptoms that were found."""
+    """`explained_by`: for symptoms that were found; `measured`: where a selftest is stored."""
     told = {
         "id": finding.id,
         "kind": finding.kind.value,
@@ -43,6 +43,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "evidence": msgspec.to_builtins(finding.evidence),
         "next_step": finding.next_step,
     }
+    if finding.measured:
+        told["measured"] = finding.measured
     if finding.explained_by or finding.unexplained:
         told["explained_by"] = list(finding.explained_by)
     return told

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from diagnose.model.finding import Finding, Verdict
 from diagnose.model.report import Analyzed
-from diagnose.reports.charts import pictures
 from diagnose.reports.phrases import caveats, explanation, figure_rows, headline, setting
 from diagnose.units import format_value
 
@@ -16,6 +15,9 @@ FILE = "report.md"
 
 def files(item: Analyzed) -> dict[str, bytes]:
     """The report and its pictures by file name."""
+    # matplotlib takes 0.3 s to import: only who draws should wait for it.
+    from diagnose.reports.charts import pictures
+
     images = pictures(item.run)
     return {FILE: render([item], list(images)).encode(), **images}
 
@@ -72,6 +74,8 @@ def _found(finding: Finding) -> list[str]:
         lines.append("")
     if why := explanation(finding):
         lines += [f"{_plain(why).capitalize()}.", ""]
+    if finding.measured:
+        lines += [f"Confidence: {finding.measured}.", ""]
     if finding.next_step:
         lines += [f"**Next:** {finding.next_step}", ""]
     return lines

@@ -6,9 +6,6 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
 from diagnose.analysis.scoring import (
     HEALTHY,
     Outcome,
@@ -19,9 +16,15 @@ from diagnose.analysis.scoring import (
     matters,
     scores,
 )
+from diagnose.model.finding import Kind, Verdict
 
 SCHEMA = 1
-COLUMNS = (Outcome.FOUND, Outcome.MISSED, Outcome.UNDECIDED, Outcome.POSSIBLE, Outcome.FALSE)
+COLUMNS = (
+    *(Outcome.FOUND, Outcome.MISSED, Outcome.UNDECIDED, Outcome.NOT_VALID),
+    *(Outcome.POSSIBLE, Outcome.FALSE),
+)
+# What is true was seen or not.
+THERE = COLUMNS[:4]
 # Inches for a row or column of the matrix, and for the labels beside them.
 CELL, LABELS = 0.24, 2.4
 
@@ -29,7 +32,7 @@ CELL, LABELS = 0.24, 2.4
 def text(truths: Sequence[Truth], told: Sequence[Told], absent: Mapping[str, str]) -> str:
     """The whole result in 80 columns, the worst last; `absent`: servers that were not run."""
     found = scores(truths, told)
-    lines = [f"{'rule':<24} found missed undecided possible false  precision"]
+    lines = [f"{'rule':<24} found missed undecided invalid possible false precision"]
     lines += [_line(rule, score) for rule, score in found.items() if _worth_a_line(score)]
     quiet = [rule for rule, score in found.items() if not _worth_a_line(score)]
     if quiet:
@@ -40,7 +43,7 @@ def text(truths: Sequence[Truth], told: Sequence[Told], absent: Mapping[str, str
             "failed",
             [f"{run.name}, pass {run.number}: {run.problem}" for run in told if run.problem],
         ),
-        ("not valid", [f"{run.name}, pass {run.number}" for run in told if not run.valid]),
+        ("not valid", [_invalid(run) for run in told if not run.valid]),
         ("missed", matters(truths, told, Outcome.MISSED)),
         ("undecided", matters(truths, told, Outcome.UNDECIDED)),
         ("false", matters(truths, told, Outcome.FALSE)),
@@ -54,11 +57,12 @@ def verdict(truths: Sequence[Truth], told: Sequence[Told]) -> str:
     """The last line."""
     found = scores(truths, told)
     total = {outcome: sum(score[outcome] for score in found.values()) for outcome in Outcome}
-    there = total[Outcome.FOUND] + total[Outcome.MISSED] + total[Outcome.UNDECIDED]
+    there = sum(total[outcome] for outcome in THERE)
     seconds = sum(run.seconds for run in told)
     return (
         f"{total[Outcome.FOUND]} of {there} true findings found, {total[Outcome.MISSED]} missed, "
-        f"{total[Outcome.UNDECIDED]} undecided; {total[Outcome.FALSE]} false, "
+        f"{total[Outcome.UNDECIDED]} undecided, {total[Outcome.NOT_VALID]} in runs that were not "
+        f"valid; {total[Outcome.FALSE]} false, "
         f"in {len(told)} runs, {seconds:.0f} s"
     )
 
@@ -88,6 +92,8 @@ def document(
                 "seconds": run.seconds,
                 "problem": run.problem,
                 "valid": run.valid,
+                "repeated": run.repeated,
+                "profiled": run.profiled,
                 "verdicts": {rule: answer.verdict.value for rule, answer in run.answers.items()},
             }
             for run in told
@@ -101,6 +107,10 @@ def picture(truths: Sequence[Truth], told: Sequence[Told]) -> bytes:
     rows, columns, shares = matrix(truths, told)
     if not rows or not columns:
         return b""
+    # Half a second that no other command should wait for.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     size = (LABELS + CELL * len(columns), LABELS + CELL * len(rows))
     figure = Figure(figsize=size, dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
@@ -130,8 +140,14 @@ def picture(truths: Sequence[Truth], told: Sequence[Told]) -> bytes:
     return out.getvalue()
 
 
-def _name(run: Told) -> str:
-    return f"{run.name}, pass {run.number}"
+def _invalid(run: Told) -> str:
+    reasons = [
+        rule
+        for rule, answer in run.answers.items()
+        if answer.kind is Kind.VALIDITY and answer.verdict is Verdict.FOUND
+    ]
+    again = ", also when repeated" if run.repeated else ""
+    return f"{run.name}, pass {run.number}{again}: {', '.join(reasons)}"
 
 
 def _worth_a_line(score: Score) -> bool:
@@ -140,7 +156,8 @@ def _worth_a_line(score: Score) -> bool:
 
 def _line(rule: str, score: Score) -> str:
     precision = "-" if score.precision is None else f"{score.precision:.2f}"
-    found, missed, undecided, possible, false = (score[outcome] for outcome in COLUMNS)
+    found, missed, undecided, invalid, possible, false = (score[outcome] for outcome in COLUMNS)
     return (
-        f"{rule:<24} {found:>5} {missed:>6} {undecided:>9} {possible:>8} {false:>5}  {precision:>9}"
+        f"{rule:<24} {found:>5} {missed:>6} {undecided:>9} {invalid:>7} {possible:>8} {false:>5} "
+        f"{precision:>9}"
     )

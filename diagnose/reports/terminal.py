@@ -75,6 +75,8 @@ def _found(finding: Finding) -> list[RenderableType]:
         body.append(Text(printable(evidence_line(finding)), style="dim"))
     if why := explanation(finding):
         body.append(Text(printable(why), style="yellow" if finding.unexplained else ""))
+    if finding.measured:
+        body.append(Text(f"confidence: {finding.measured}", style="dim"))
     if finding.next_step:
         body.append(
             Text("next: ", style="bold").append(Text(printable(finding.next_step), style="default"))

@@ -138,7 +138,7 @@ def host_facts(
         server_cpus=server,
         load_cpus=load,
         cpu_mode=mode,
-        cpu_model=_cpu_model(),
+        cpu_model=cpu_model(),
         memory_bytes=memory.total,
         available_bytes=memory.available,
         kernel=platform.release(),
@@ -148,7 +148,7 @@ def host_facts(
     )
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()

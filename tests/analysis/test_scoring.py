@@ -101,3 +101,19 @@ def test_matrix_has_shares_of_runs() -> None:
         ["errors", "low_cpu"],
         [[0.5, 1.0], [0.0, 0.0]],
     )
+
+
+def test_what_was_held_back_in_a_run_that_was_not_valid_is_no_miss() -> None:
+    run = said("faulty", host_noisy=FOUND, low_cpu=UNKNOWN, errors=FOUND)
+    found = scores([FAULTY], [run])
+    assert found["low_cpu"].counts == {Outcome.NOT_VALID: 1}
+    # A false alarm stays one.
+    assert found["errors"].counts == {Outcome.FALSE: 1}
+
+
+def test_a_profile_that_disturbs_leaves_the_run_valid() -> None:
+    answers = {
+        "profiler_disturbs": Answer(FOUND, Kind.VALIDITY),
+        "low_cpu": Answer(FOUND, Kind.CAUSE),
+    }
+    assert Told("faulty", 1, answers).valid

@@ -28,7 +28,7 @@ from diagnose.load.requests import prepare_for
 from diagnose.model.run import Run
 from diagnose.model.scenario import Protocol
 from diagnose.recorder import Live, RunOptions
-from diagnose.reports import markdown
+from diagnose.reports import charts
 from diagnose.scenario.catalog import shipped
 from diagnose.store.reader import read_run
 from tests.builders import (
@@ -64,7 +64,7 @@ def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes its time, and has tests of its own."""
-    monkeypatch.setattr(markdown, "pictures", lambda _: {"cpu.png": b"\x89PNG"})
+    monkeypatch.setattr(charts, "pictures", lambda _: {"cpu.png": b"\x89PNG"})
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,9 @@ runner = CliRunner()
 
 
 def test_all_servers_unless_some_are_named() -> None:
-    assert len(selftest.choose(None)) == len(cases())
+    chosen = selftest.choose(None)
+    assert {case.group for case in chosen} == {Group.FAULT, Group.HEALTHY, Group.EDGE}
+    assert len(chosen) == sum(case.group is not Group.WILD for case in cases())
     assert [case.name for case in selftest.choose("single_process, reference")] == [
         "reference",
         "single_process",
@@ -91,4 +93,63 @@ def test_nothing_installed_is_a_usage_error(
     absent = case("one", needs=Needs(programs=("no-such-program",)))
     monkeypatch.setattr(selftest, "choose", lambda only: [absent])
     with pytest.raises(UsageError, match="no-such-program is not on PATH"):
-        selftest.selftest(None, 1, 2.0, tmp_path, False, False)
+        selftest.selftest(None, 1, 2.0, tmp_path, False, False, False)
+
+
+NOISY = {"host_noisy": Answer(Verdict.FOUND, Kind.VALIDITY, "others took a core")}
+QUIET = {"low_cpu": Answer(Verdict.FOUND, Kind.SYMPTOM)}
+
+
+def test_a_disturbed_run_is_repeated_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def run_case(one: Case, *_: object) -> tuple[dict[str, Answer], str]:
+        asked.append(one.name)
+        return (NOISY if asked.count(one.name) < 2 and one.name == "two" else QUIET), ""
+
+    monkeypatch.setattr(selftest, "run_case", run_case)
+    told = list(selftest.run_all([case("one"), case("two")], 1, 2.0, tmp_path))
+    assert asked == ["one", "two", "two"]
+    assert [run.repeated for run in told] == [False, False, True]
+    monkeypatch.setattr(selftest, "choose", lambda only: [case("one"), case("two")])
+    asked.clear()
+    result = runner.invoke(app, ["selftest", "--passes", "1", "-o", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    kept = json.loads((tmp_path / "selftest.json").read_text())
+    assert [(run["case"], run["repeated"]) for run in kept["runs"]] == [
+        ("one", False),
+        ("two", True),
+    ]
+
+
+def test_profiles_are_taken_where_findings_need_them_and_else_in_turn(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(selftest, "run_case", lambda *_: (QUIET, ""))
+    collected = case("gc", true_findings=("gc_pressure",))
+    told = list(selftest.run_all([case("one"), case("two"), collected], 3, 2.0, tmp_path))
+    profiled = {
+        name: [run.profiled for run in told if run.name == name] for name in ("one", "two", "gc")
+    }
+    assert profiled["gc"] == [True] * 3
+    assert sum(profiled["one"]) == sum(profiled["two"]) == 1
+    assert profiled["one"] != profiled["two"]
+
+
+def test_confidence_is_stored_when_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    monkeypatch.setattr(selftest.confidence, "__file__", str(package / "confidence.py"))
+    monkeypatch.setattr(selftest, "choose", lambda only: [case("one")])
+    monkeypatch.setattr(selftest, "run_case", lambda *_: (QUIET, ""))
+    result = runner.invoke(
+        app, ["selftest", "--passes", "2", "--store-confidence", "-o", str(tmp_path)]
+    )
+    assert result.exit_code == 0, result.output
+    kept = json.loads((package / "confidence.json").read_text())
+    assert (kept["servers"], kept["passes"]) == (1, 2)
+    assert kept["rules"]["low_cpu"] == {
+        **{"found": 2, "possible": 0, "false": 0, "missed": 0, "undecided": 0}
+    }

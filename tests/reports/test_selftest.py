@@ -28,7 +28,7 @@ ABSENT = {"ruby": "ruby is not on PATH"}
 def test_text_names_what_was_wrong_and_what_was_left_out() -> None:
     lines = text(TRUTHS, TOLD, ABSENT).splitlines()
     (line,) = [line for line in lines if line.startswith("low_cpu")]
-    assert line.split() == ["low_cpu", "1", "0", "0", "0", "1", "0.50"]
+    assert line.split() == ["low_cpu", "1", "0", "0", "0", "0", "1", "0.50"]
     assert "  ruby: ruby is not on PATH" in lines
     assert "  sound, pass 2: it did not start" in lines
     assert "  sound, pass 1: low_cpu: wrong claim" in lines
@@ -39,7 +39,8 @@ def test_text_names_what_was_wrong_and_what_was_left_out() -> None:
 
 def test_verdict_sums_it_up() -> None:
     assert verdict(TRUTHS, TOLD) == (
-        "1 of 1 true findings found, 0 missed, 0 undecided; 1 false, in 3 runs, 15 s"
+        "1 of 1 true findings found, 0 missed, 0 undecided, 0 in runs that were not valid; "
+        "1 false, in 3 runs, 15 s"
     )
 
 
@@ -55,3 +56,23 @@ def test_document_is_json_with_the_figures_of_each_rule() -> None:
 def test_picture_is_a_png_or_nothing() -> None:
     assert picture(TRUTHS, TOLD).startswith(b"\x89PNG")
     assert picture(TRUTHS, []) == b""
+
+
+def test_a_run_that_was_not_valid_says_why_and_blames_no_rule() -> None:
+    disturbed = Told(
+        "faulty",
+        1,
+        {
+            "low_cpu": Answer(Verdict.UNKNOWN, Kind.SYMPTOM, "held back"),
+            "host_noisy": Answer(Verdict.FOUND, Kind.VALIDITY, "others took 0.5 cores"),
+        },
+        repeated=True,
+    )
+    lines = text(TRUTHS, [disturbed], {}).splitlines()
+    assert "  faulty, pass 1, also when repeated: host_noisy" in lines
+    (line,) = [line for line in lines if line.startswith("low_cpu")]
+    assert line.split() == ["low_cpu", "0", "0", "0", "1", "0", "0", "-"]
+    assert not any(line.startswith("undecided (") for line in lines)
+    made = document(TRUTHS, [disturbed], {}, {})
+    assert made["rules"]["low_cpu"]["not_valid"] == 1
+    assert made["runs"][0]["repeated"]

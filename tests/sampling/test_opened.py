@@ -73,7 +73,9 @@ def test_many_files_are_summed_and_the_oldest_named(reader: OpenedReader, tmp_pa
                 file.write(b"x" * 1000)
             after = reader.read(2.0, [os.getpid()], False).files
     assert after is not None
-    assert (after.count - before.count, after.bytes - before.bytes) == (40, 40_000)
+    assert after.count - before.count == 40
+    # pytest's own files grow by what it prints meanwhile.
+    assert 40_000 <= after.bytes - before.bytes < 41_000
     assert len(after.files) == MOST_FILES
     assert any(file.path == str(tmp_path / "server.log") for file in after.files)
 

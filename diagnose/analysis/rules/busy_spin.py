@@ -47,7 +47,7 @@ def check(run: Run) -> Finding:
             __name__, KIND, "busy before the load; the run ended before it was over", rows
         )
     if before.cores < QUIET:
-        why = f"quiet before the load; {after.cores:.2f} cores were busy two seconds after it"
+        why = f"quiet before the load; {after.cores:.2f} cores were busy after it"
         return unknown(__name__, KIND, f"{why}: work that it left, or a loop that it began", rows)
     if after.cores < QUIET:
         claim = f"quiet after the load; the {before.cores:.2f} cores before it were the start"

@@ -20,6 +20,7 @@ from diagnose.units import format_bytes
 
 KIND = Kind.CAUSE
 NEEDS = ("client_saturated", "samples_missed", "connections_missing")
+PROFILED = True
 EXPLAINS = ("cpu_without_progress", "slower_than_reference")
 
 HIGH = 7

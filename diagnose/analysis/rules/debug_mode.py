@@ -21,6 +21,7 @@ from diagnose.model.run import Run
 KIND = Kind.CAUSE
 # A fact about how it was started.
 NEEDS: tuple[str, ...] = ()
+PROFILED = True
 EXPLAINS = ("cpu_without_progress", "slower_than_reference")
 
 # Half of the lines and more, and half a line for each response and more: an occasional debug line

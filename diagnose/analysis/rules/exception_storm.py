@@ -15,6 +15,7 @@ from diagnose.model.run import Run
 
 KIND = Kind.CAUSE
 NEEDS = ("client_saturated", "samples_missed", "connections_missing")
+PROFILED = True
 EXPLAINS = ("cpu_without_progress",)
 
 # Healthy servers measured 0.00 to 0.03 (end of an iteration, a key that is not there).

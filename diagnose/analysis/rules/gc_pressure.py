@@ -17,6 +17,7 @@ from diagnose.model.run import Run
 
 KIND = Kind.CAUSE
 NEEDS = ("client_saturated", "samples_missed", "connections_missing")
+PROFILED = True
 EXPLAINS = ("slow_tail", "stalls", "cpu_without_progress")
 
 PRESSED = 0.2

@@ -25,6 +25,7 @@ from diagnose.model.run import Run
 
 KIND = Kind.CAUSE
 NEEDS = ("client_saturated", "samples_missed", "connections_missing")
+PROFILED = True
 EXPLAINS = ("low_cpu", "slow_tail", "unfair", "hung")
 
 # Threads behind one lock measured 0.69 (short work in it) to 0.97 (a sleep in it) of their time.

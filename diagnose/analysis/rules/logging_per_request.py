@@ -16,6 +16,7 @@ from diagnose.model.run import Run
 
 KIND = Kind.CAUSE
 NEEDS = ("client_saturated", "samples_missed", "connections_missing")
+PROFILED = True
 EXPLAINS = ("cpu_without_progress", "slower_than_reference")
 
 # A line of an access log has 60 to 200 bytes; half of them, on average, is a line for each second

@@ -53,7 +53,7 @@ def check(run: Run) -> Finding:
     ]
     said = (
         f"{format_bytes(max(0, kept))} of the {format_bytes(max(0, grew))} that the load added "
-        "were still held two seconds after it"
+        "were still held after it"
     )
     if kept < MIN_KEPT or kept < CLEAR_SHARE * grew:
         return finding(__name__, KIND, Verdict.CLEAR, said, rows)

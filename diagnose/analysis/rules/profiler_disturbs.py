@@ -20,6 +20,7 @@ from diagnose.model.run import Run
 
 KIND = Kind.VALIDITY
 NEEDS: tuple[str, ...] = ()
+PROFILED = True
 
 # Two runs of the same server on the same machine differed by up to 30 % with nothing else changed,
 # and py-spy at twice the rate used here cost 24 %: a profile of such a run still names the right

@@ -17,6 +17,7 @@ from diagnose.model.run import Run
 
 KIND = Kind.CAUSE
 NEEDS = ("client_saturated", "samples_missed", "connections_missing")
+PROFILED = True
 EXPLAINS = ("cpu_without_progress", "slower_than_reference")
 
 # Parsing although nothing came to be parsed: healthy servers measured 0.00 to 0.02.

@@ -21,6 +21,7 @@ from diagnose.units import format_bytes
 
 KIND = Kind.CAUSE
 NEEDS = ("client_saturated", "samples_missed", "connections_missing")
+PROFILED = True
 EXPLAINS = ("cpu_without_progress", "slower_than_reference")
 
 IN_KERNEL = 0.5

@@ -51,7 +51,7 @@ from diagnose.server.launch import (
 from diagnose.server.settings import facts_of
 from diagnose.store.writer import RunWriter
 
-PROFILE_SETTLE_S = 0.5
+PROFILE_SETTLE_S = 0.3
 # A profiler needs this long beyond its window to attach, stop and write.
 PROFILER_PATIENCE_S = 20.0
 PROBE_TIMEOUT_S = 5.0

@@ -19,7 +19,7 @@ SET_RIGHT = (
 
 
 # Until the compiler has done its work beside the requests: it took a core of two for some 3 s.
-WARM = ("--warmup", "5")
+WARM = ("--warmup", "3")
 
 
 def _server(*fault: str, options: tuple[str, ...] = SET_RIGHT) -> tuple[str, ...]:

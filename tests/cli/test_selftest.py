@@ -127,10 +127,14 @@ def test_profiles_are_taken_where_findings_need_them_and_else_in_turn(
 ) -> None:
     monkeypatch.setattr(selftest, "run_case", lambda *_: (QUIET, ""))
     collected = case("gc", true_findings=("gc_pressure",))
-    told = list(selftest.run_all([case("one"), case("two"), collected], 3, 2.0, tmp_path))
+    faulty = case("faulty")
+    sound = [case(name, group=Group.HEALTHY, true_findings=()) for name in ("one", "two")]
+    told = list(selftest.run_all([*sound, collected, faulty], 3, 2.0, tmp_path))
     profiled = {
-        name: [run.profiled for run in told if run.name == name] for name in ("one", "two", "gc")
+        name: [run.profiled for run in told if run.name == name]
+        for name in ("one", "two", "gc", "faulty")
     }
+    assert profiled["faulty"] == [False] * 3
     assert profiled["gc"] == [True] * 3
     assert sum(profiled["one"]) == sum(profiled["two"]) == 1
     assert profiled["one"] != profiled["two"]

@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types unit integration bench format clean
+.PHONY: demo test lint types unit integration bench web format clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "diagnose needs Python 3.11 or newer")'
@@ -39,6 +39,10 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.sampling
 	$(BIN)/python -m benchmarks.reference
+
+# The libraries of the HTML report, bundled anew into the package: needs Node.js and npm.
+web:
+	cd web && npm ci --no-audit --no-fund && node build.mjs
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -13,8 +13,8 @@ from diagnose.analysis.figures import figures
 from diagnose.cli.console import errors_to, results_to
 from diagnose.model.finding import Kind, Verdict
 from diagnose.model.report import Analyzed
+from diagnose.reports import html, markdown, terminal
 from diagnose.reports import json as json_report
-from diagnose.reports import markdown, terminal
 from diagnose.store.reader import read_run
 from diagnose.store.writer import write_findings, write_report
 
@@ -49,6 +49,7 @@ def _finish(directories: Sequence[Path], as_json: bool, report: bool) -> int:
             if not report:
                 continue
             path = write_report(Path(item.run.directory), markdown.files(item))[0]
+            page = write_report(Path(item.run.directory), html.files(item))[0]
         except OSError as error:
             errors_to.print(
                 f"report not stored in {item.run.directory}: {error.strerror}", markup=False
@@ -56,6 +57,7 @@ def _finish(directories: Sequence[Path], as_json: bool, report: bool) -> int:
             continue
         if not as_json:
             results_to.print(f"report: {path}", soft_wrap=True, markup=False)
+            results_to.print(f"page: {page}", soft_wrap=True, markup=False)
     for item in items:
         if item.run.manifest.state == "interrupted":
             errors_to.print("interrupted: the verdict rests on what was measured until then")

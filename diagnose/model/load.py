@@ -176,6 +176,13 @@ class FailureExample:
     detail: str
 
 
+def lowest_microseconds(index: int) -> int:
+    """The lowest value of a bucket of HdrHistogram's layout for three significant digits."""
+    if index < 2048:
+        return max(1, index)
+    return (index % 1024 + 1024) << (index // 1024 - 1)
+
+
 @dataclass(frozen=True, slots=True)
 class LoadResult:
     """The measured window, all workers merged.

@@ -15,8 +15,9 @@ from diagnose.analysis.observe import TickSeries, usage
 from diagnose.model.load import LoadTick
 from diagnose.model.run import Run
 from diagnose.model.samples import Sample
+from diagnose.reports.load_charts import STEP_S, loads
+from diagnose.reports.server_charts import rate
 
-STEP_S = 0.25
 BUSIEST_THREADS = 6
 LABEL_SHARE = 0.06
 MIB = 2**20
@@ -86,18 +87,9 @@ def _steps(ticks: Sequence[LoadTick]) -> list[float]:
     return [*list(np.arange(start, end, STEP_S)), end]
 
 
-def _loads(run: Run) -> list[list[LoadTick]]:
-    """The ticks of each load (measured, profiled), which count from zero each."""
-    profile = run.phase("profile")
-    cut = profile.started if profile else float("inf")
-    first = [tick for tick in run.ticks if tick.t < cut]
-    second = [tick for tick in run.ticks if tick.t >= cut]
-    return [sorted(part, key=lambda tick: tick.t) for part in (first, second) if len(part) > 2]
-
-
 def _throughput(run: Run, origin: float) -> Figure:
     figure, (top, bottom) = _axes(2, run, origin)
-    for number, ticks in enumerate(_loads(run)):
+    for number, ticks in enumerate(loads(run)):
         steps = _steps(ticks)
         middles = [(a + b) / 2 - origin for a, b in pairwise(steps)]
         for field, color, label in (
@@ -131,19 +123,6 @@ def _throughput(run: Run, origin: float) -> Figure:
     return figure
 
 
-def _rate(times: Sequence[float], values: Sequence[float]) -> tuple[list[float], list[float]]:
-    """Differences of a cumulative counter over at least STEP_S, at the middle of each step."""
-    at: list[float] = []
-    rates: list[float] = []
-    last = 0
-    for index in range(1, len(times)):
-        if times[index] - times[last] >= STEP_S:
-            at.append((times[index] + times[last]) / 2)
-            rates.append((values[index] - values[last]) / (times[index] - times[last]))
-            last = index
-    return at, rates
-
-
 def _cpu(run: Run, origin: float) -> Figure:
     figure, (top, bottom) = _axes(2, run, origin)
     times = [sample.t - origin for sample in run.samples]
@@ -155,7 +134,7 @@ def _cpu(run: Run, origin: float) -> Figure:
             for sample in run.samples
         ):
             continue
-        at, rates = _rate(times, [sample.host.busy_s[core] for sample in run.samples])
+        at, rates = rate(times, [sample.host.busy_s[core] for sample in run.samples])
         top.plot(at, rates, label=f"core {core}", linewidth=1.2)
     top.set_ylabel("busy share of each core")
     top.set_ylim(0, 1.05)
@@ -165,9 +144,9 @@ def _cpu(run: Run, origin: float) -> Figure:
         points = _thread(run.samples, thread.pid, thread.tid)
         label = f"{_label(thread.name)} {thread.pid}/{thread.tid}"
         moments = [t - origin for t, _, _ in points]
-        at, busy = _rate(moments, [run_s + wait_s for _, run_s, wait_s in points])
+        at, busy = rate(moments, [run_s + wait_s for _, run_s, wait_s in points])
         bottom.plot(at, busy, color=f"C{number}", label=label, linewidth=1.4)
-        at, running = _rate(moments, [run_s for _, run_s, _ in points])
+        at, running = rate(moments, [run_s for _, run_s, _ in points])
         bottom.plot(at, running, color=f"C{number}", linewidth=0.9, linestyle=":")
     bottom.set_ylabel("busiest threads, cores")
     bottom.set_ylim(0, 1.1)
@@ -215,7 +194,7 @@ def _memory(run: Run, origin: float) -> Figure:
         label="server: RSS with file pages",
         linewidth=1.0,
     )
-    for number, ticks in enumerate(_loads(run)):
+    for number, ticks in enumerate(loads(run)):
         if not any(tick.body_in_flight for tick in ticks):
             continue
         series = TickSeries(ticks, "body_in_flight")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from diagnose.model.finding import Finding, Verdict
 from diagnose.model.report import Analyzed
 from diagnose.reports.phrases import caveats, explanation, figure_rows, headline, setting
+from diagnose.reports.repeating import command_line
 from diagnose.units import format_value
 
 FILE = "report.md"
@@ -108,26 +108,11 @@ def _repeat(item: Analyzed) -> list[str]:
         f"{','.join(map(str, host.server_cpus))}, load on {','.join(map(str, host.load_cpus))}.",
         "",
     ]
-    command = shlex.join(["diagnose", *(manifest.invocation or _made_up(item))])
+    command = command_line(item)
     fence = "```"
     while fence in command:
         fence += "`"
     return [*lines, fence, command, fence, ""]
-
-
-def _made_up(item: Analyzed) -> list[str]:
-    """Arguments for a run that was not started by command line."""
-    manifest = item.run.manifest
-    launch, scenario = manifest.launch, manifest.scenario
-    shared = [
-        *(scenario.name, "-c", str(manifest.connections), "-d", f"{scenario.duration_s:g}"),
-        *("-p", str(scenario.pipeline), "-r", str(scenario.requests_per_connection)),
-    ]
-    if launch.attached:
-        host = f"[{launch.host}]" if ":" in launch.host else launch.host
-        return ["attach", *shared, "--pid", "PID", "--url", f"http://{host}:{launch.port}"]
-    place = ["--host", launch.host, "--port", str(launch.port)]
-    return ["run", *shared, *place, "--", *launch.command]
 
 
 def _plain(text: str) -> str:

@@ -14,7 +14,7 @@ from hdrh.log import HistogramLogWriter
 
 from diagnose.errors import UsageError
 from diagnose.model.finding import Finding
-from diagnose.model.load import LoadResult, LoadTick
+from diagnose.model.load import LoadResult, LoadTick, lowest_microseconds
 from diagnose.model.run import Manifest
 from diagnose.store import layout
 
@@ -111,17 +111,10 @@ def _write_hlog(path: Path, result: LoadResult) -> None:
     """The distribution in HdrHistogram's log format, values in microseconds."""
     histogram = HdrHistogram(1, _HIGHEST_MICROSECONDS, _SIGNIFICANT_DIGITS)
     for index, count in result.histogram.items():
-        histogram.record_value(_lowest_microseconds(index), count)
+        histogram.record_value(lowest_microseconds(index), count)
     with path.open("w", encoding="ascii") as file:
         writer = HistogramLogWriter(file)
         writer.output_comment("Latencies in microseconds, recorded by diagnose")
         writer.output_log_format_version()
         writer.output_legend()
         writer.output_interval_histogram(histogram, 0, result.duration_s, 1.0)
-
-
-def _lowest_microseconds(index: int) -> int:
-    """The lowest value of a bucket of HdrHistogram's layout for three significant digits."""
-    if index < 2048:
-        return max(1, index)
-    return (index % 1024 + 1024) << (index // 1024 - 1)

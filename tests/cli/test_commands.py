@@ -293,6 +293,11 @@ class TestReport:
         assert "![cpu](cpu.png)" in page
         assert (directory / "cpu.png").read_bytes() == b"\x89PNG"
 
+    def test_as_html(self, directory: Path) -> None:
+        text = invoke("report", str(directory), "--format", "html")
+        assert text == f"{directory / 'report.html'}\n"
+        assert "single_threaded" in (directory / "report.html").read_text()
+
     def test_of_two_runs(self, directory: Path, tmp_path: Path) -> None:
         other = store(tmp_path, make_run(connections=512))
         read = json.loads(invoke("report", str(directory), str(other), "--json"))

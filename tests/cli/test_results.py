@@ -76,6 +76,7 @@ class TestFinish:
         out, err = capsys.readouterr()
         assert "VERDICT  nothing found" in out
         assert f"report: {directory / 'report.md'}" in out
+        assert f"page: {directory / 'report.html'}" in out
         assert err == ""
         stored = msgspec.json.decode((directory / layout.FINDINGS).read_bytes(), type=list[Finding])
         assert len(stored) > 10

@@ -11,13 +11,19 @@ from diagnose.cli.console import errors_to, results_to
 from diagnose.cli.options import check_names
 from diagnose.cli.results import analyzed
 from diagnose.errors import UsageError
-from diagnose.reports import gcannon, html, markdown, terminal
+from diagnose.reports import gcannon, html, markdown, pr_comment, terminal
 from diagnose.reports import json as json_report
 from diagnose.store.writer import write_findings, write_report
 
-FORMATS = ("terminal", "markdown", "html", "json", "gcannon")
+FORMATS = ("terminal", "markdown", "html", "json", "gcannon", "pr-comment")
 # Forms that are files beside the run.
 WRITTEN = {"markdown": markdown.files, "html": html.files}
+
+
+def _schema(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(json_report.schema())
+        raise typer.Exit
 
 
 def report(
@@ -26,15 +32,28 @@ def report(
         "terminal", "--format", help=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}."
     ),
     as_json: bool = typer.Option(False, "--json", help="The same as --format json."),
+    against: list[Path] = typer.Option(
+        [], "--against", help="A run to compare with, in a pr-comment; may be given again."
+    ),
+    schema: bool = typer.Option(
+        False,
+        "--schema",
+        is_eager=True,
+        callback=_schema,
+        help="Print the JSON Schema of --format json and end.",
+    ),
 ) -> None:
     """Analyze stored runs again and print or write their reports.
 
     markdown writes report.md and its pictures into each run directory and prints the path, html
     writes report.html, one file with everything in it. gcannon prints the lines of the benchmark's
-    load generator, then what it does not count.
+    load generator, then what it does not count. pr-comment prints the table and the findings as a
+    comment on a pull request.
     """
     form = "json" if as_json else form
     check_names([form], FORMATS, "format")
+    if against and form != "pr-comment":
+        raise UsageError("--against is for --format pr-comment")
     items = [analyzed(directory) for directory in run]
     for item in items:
         try:
@@ -47,6 +66,9 @@ def report(
         sys.stdout.write(json_report.render(items) + "\n")
     elif form == "gcannon":
         sys.stdout.write(gcannon.render(items) + "\n")
+    elif form == "pr-comment":
+        base = [analyzed(directory) for directory in against]
+        sys.stdout.write(pr_comment.render(items, base) + "\n")
     elif form in WRITTEN:
         for item in items:
             try:

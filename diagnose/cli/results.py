@@ -10,11 +10,13 @@ from pathlib import Path
 
 from diagnose.analysis.engine import analyze
 from diagnose.analysis.figures import figures
+from diagnose.analysis.repeats import repeats
 from diagnose.cli.console import errors_to, results_to
 from diagnose.model.finding import Kind, Verdict
 from diagnose.model.report import Analyzed
 from diagnose.reports import html, markdown, terminal
 from diagnose.reports import json as json_report
+from diagnose.reports import repeats as repeats_report
 from diagnose.store.reader import read_run
 from diagnose.store.writer import write_findings, write_report
 
@@ -42,7 +44,11 @@ def _finish(directories: Sequence[Path], as_json: bool, report: bool) -> int:
         sys.stdout.write(json_report.render(items) + "\n")
         sys.stdout.flush()
     else:
-        results_to.print(terminal.render(items))
+        groups = repeats(items)
+        results_to.print(terminal.render([group.best for group in groups]))
+        for group in groups:
+            if len(group.runs) > 1:
+                results_to.print(repeats_report.line(group), markup=False)
     for item in items:
         try:
             write_findings(Path(item.run.directory), item.findings)

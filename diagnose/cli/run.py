@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import typer
@@ -26,6 +27,8 @@ from diagnose.errors import UsageError
 from diagnose.recorder import RunOptions, record
 from diagnose.store.reader import read_run
 
+# More take more than an hour of the shortest scenario.
+MOST_RUNS = 100
 SCENARIO = typer.Argument(
     "",
     help="A scenario's name (`diagnose scenarios`), a .toml file, or a profile string of the "
@@ -79,6 +82,9 @@ SEND_RATE = typer.Option(
 READ_RATE = typer.Option(
     None, "--read-rate", help="Bytes per second read on each connection: slow readers."
 )
+RUNS = typer.Option(
+    1, "--runs", help="Repeat the run so often; the best counts, and the spread is shown."
+)
 ALLOW_REMOTE = typer.Option(False, "--allow-remote", help="Load an address that is not loopback.")
 
 
@@ -120,6 +126,7 @@ def run(
     ramp: float | None = RAMP,
     send_rate: str | None = SEND_RATE,
     read_rate: str | None = READ_RATE,
+    runs: int = RUNS,
     allow_remote: bool = ALLOW_REMOTE,
 ) -> None:
     """Launch a server, wait until it answers, load it, sample it, and say what is wrong.
@@ -138,6 +145,8 @@ def run(
         )
     if port is not None and not 0 <= port <= 65535:
         raise UsageError(f"--port takes 0 to 65535, not {port}")
+    if not 1 <= runs <= MOST_RUNS:
+        raise UsageError(f"--runs takes 1 to {MOST_RUNS}, not {runs}")
     chosen = adapt(
         chosen_scenario(scenario, raw),
         duration=duration,
@@ -170,16 +179,22 @@ def run(
         driver=driver,
         invocation=tuple(sys.argv[1:]),
     )
-    record_all(base, parse_counts(connections, chosen), as_json, report=not no_report)
+    record_all(base, parse_counts(connections, chosen), as_json, runs, report=not no_report)
 
 
-def record_all(base: RunOptions, counts: list[int], as_json: bool, report: bool = True) -> None:
-    """One run for each connection count, then the verdicts; ends the program with the status."""
+def record_all(
+    base: RunOptions, counts: list[int], as_json: bool, runs: int = 1, report: bool = True
+) -> None:
+    """So many runs for each connection count, then the verdicts; ends the program with the status.
+
+    The counts take turns: what changes on the machine meanwhile falls on all of them.
+    """
     directories: list[Path] = []
     with Progress(quiet=as_json) as progress:
-        for count in counts:
-            if len(counts) > 1:
-                progress.note(f"{count} connections")
+        for number, count in product(range(runs), counts):
+            if len(counts) > 1 or runs > 1:
+                turn = f", run {number + 1} of {runs}" if runs > 1 else ""
+                progress.note(f"{count} connections{turn}")
             directories.append(record(replace(base, connections=count), progress))
             if read_run(directories[-1]).manifest.state == "interrupted":
                 break

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import resources
 from typing import Any
 
 import msgspec
 
+from diagnose.analysis.repeats import Repeats, repeats
 from diagnose.model.finding import Finding
 from diagnose.model.report import Analyzed
 
@@ -14,8 +16,8 @@ SCHEMA = 1
 
 
 def document(runs: Sequence[Analyzed]) -> dict[str, Any]:
-    """One element per connection count, findings ranked."""
-    return {
+    """One element a run, findings ranked; `repeats` where there are several of the same thing."""
+    told: dict[str, Any] = {
         "schema": SCHEMA,
         "runs": [
             {
@@ -29,6 +31,24 @@ def document(runs: Sequence[Analyzed]) -> dict[str, Any]:
             }
             for item in runs
         ],
+    }
+    groups = [group for group in repeats(runs) if len(group.runs) > 1]
+    if groups:
+        told["repeats"] = [_repeats(group) for group in groups]
+    return told
+
+
+def _repeats(group: Repeats) -> dict[str, Any]:
+    return {
+        "scenario": group.scenario,
+        "connections": group.connections,
+        "runs": [item.run.directory for item in group.runs],
+        "invalid": [item.run.directory for item in group.invalid],
+        "best": group.best.run.directory,
+        "best_rps": group.best_rps,
+        "median_rps": group.median_rps,
+        "lowest_rps": group.lowest_rps,
+        "spread": group.spread,
     }
 
 
@@ -54,3 +74,8 @@ def render(runs: Sequence[Analyzed]) -> str:
     """The document as text."""
     data: str = msgspec.json.format(msgspec.json.encode(document(runs)), indent=2).decode()
     return data
+
+
+def schema() -> str:
+    """The JSON Schema of the document."""
+    return (resources.files("diagnose.reports") / "report.schema.json").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from diagnose.model.finding import Finding, Verdict
 from diagnose.model.report import Analyzed
 from diagnose.reports.phrases import caveats, explanation, figure_rows, headline, setting
-from diagnose.reports.repeating import command_line
+from diagnose.reports.repeating import command_line, fenced
 from diagnose.units import format_value
 
 FILE = "report.md"
@@ -33,26 +33,26 @@ def _section(item: Analyzed, images: Sequence[str]) -> str:
     unknown = [finding for finding in item.findings if finding.verdict is Verdict.UNKNOWN]
     clear = [finding for finding in item.findings if finding.verdict is Verdict.CLEAR]
     lines = [
-        f"# {_plain(manifest.launch.name)}: {_plain(headline(item))}",
+        f"# {plain(manifest.launch.name)}: {plain(headline(item))}",
         "",
-        _plain(setting(item)) + ".",
+        plain(setting(item)) + ".",
         "",
     ]
     for finding in found:
         lines += _found(finding)
     lines += ["## Figures", "", "| | |", "|---|---|"]
-    lines += [f"| {name} | {_plain(text)} |" for name, text in figure_rows(item)]
-    lines += ["", *(f"Note: {_plain(note)}.\n" for note in caveats(item))]
+    lines += [f"| {name} | {plain(text)} |" for name, text in figure_rows(item)]
+    lines += ["", *(f"Note: {plain(note)}.\n" for note in caveats(item))]
     for name in images:
         lines += [f"![{name.removesuffix('.png').replace('-', ' ')}]({name})", ""]
     lines += _profiles(item)
     if unknown:
         lines += ["## Could not be told", ""]
-        lines += [f"- `{finding.id}`: {_plain(finding.claim)}" for finding in unknown]
+        lines += [f"- `{finding.id}`: {plain(finding.claim)}" for finding in unknown]
         lines.append("")
     if clear:
         lines += ["## Ruled out", ""]
-        lines += [f"- `{finding.id}`: {_plain(finding.claim)}" for finding in clear]
+        lines += [f"- `{finding.id}`: {plain(finding.claim)}" for finding in clear]
         lines.append("")
     lines += _repeat(item)
     return "\n".join(lines)
@@ -62,18 +62,18 @@ def _found(finding: Finding) -> list[str]:
     lines = [
         f"## Found: `{finding.id}` ({finding.kind.value})",
         "",
-        _plain(finding.claim) + ".",
+        plain(finding.claim) + ".",
         "",
     ]
     if finding.evidence:
         lines += ["| figure | value | limit | file |", "|---|---|---|---|"]
         for row in finding.evidence:
             limit = "" if row.threshold is None else format_value(row.threshold, row.unit)
-            value = _plain(format_value(row.value, row.unit))
-            lines.append(f"| {row.metric} | {value} | {_plain(limit)} | {row.source} |")
+            value = plain(format_value(row.value, row.unit))
+            lines.append(f"| {row.metric} | {value} | {plain(limit)} | {row.source} |")
         lines.append("")
     if why := explanation(finding):
-        lines += [f"{_plain(why).capitalize()}.", ""]
+        lines += [f"{plain(why).capitalize()}.", ""]
     if finding.measured:
         lines += [f"Confidence: {finding.measured}.", ""]
     if finding.next_step:
@@ -103,19 +103,15 @@ def _repeat(item: Analyzed) -> list[str]:
     lines = [
         "## To repeat it",
         "",
-        f"diagnose {manifest.version}, Linux {host.kernel}, {_plain(host.cpu_model)}, "
+        f"diagnose {manifest.version}, Linux {host.kernel}, {plain(host.cpu_model)}, "
         f"{len(host.cpus)} cores, {gib:.0f} GiB; server on CPUs "
         f"{','.join(map(str, host.server_cpus))}, load on {','.join(map(str, host.load_cpus))}.",
         "",
     ]
-    command = command_line(item)
-    fence = "```"
-    while fence in command:
-        fence += "`"
-    return [*lines, fence, command, fence, ""]
+    return [*lines, *fenced(command_line(item)), ""]
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text that came from a server or user: one line, no Markdown of its own."""
     flat = " ".join(text.split())
     for character in "\\`*_[]<>|#":

@@ -12,6 +12,14 @@ def command_line(item: Analyzed) -> str:
     return shlex.join(["diagnose", *(item.run.manifest.invocation or _made_up(item))])
 
 
+def fenced(command: str) -> list[str]:
+    """The command as a code block of Markdown, whatever backquotes it holds."""
+    fence = "```"
+    while fence in command:
+        fence += "`"
+    return [fence, command, fence]
+
+
 def _made_up(item: Analyzed) -> list[str]:
     """Arguments for a run that was not started by command line."""
     manifest = item.run.manifest

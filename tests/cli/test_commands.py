@@ -298,6 +298,23 @@ class TestReport:
         assert text == f"{directory / 'report.html'}\n"
         assert "single_threaded" in (directory / "report.html").read_text()
 
+    def test_as_a_comment(self, directory: Path, tmp_path: Path) -> None:
+        other = store(tmp_path, make_run())
+        text = invoke(
+            *("report", str(directory), "--format", "pr-comment", "--against", str(other))
+        )
+        assert "| baseline | 64 | 1,000 |" in text
+        assert "+0.0%" in text
+        assert "- `single_threaded` (cause; baseline, 64 connections)" in text
+
+    def test_against_is_for_comments(self, directory: Path) -> None:
+        arguments = ["report", str(directory), "--against", str(directory)]
+        with pytest.raises(UsageError, match="pr-comment"):
+            runner.invoke(app, arguments, catch_exceptions=False)
+
+    def test_the_schema_is_printed(self) -> None:
+        assert json.loads(invoke("report", "--schema"))["properties"]["schema"] == {"const": 1}
+
     def test_of_two_runs(self, directory: Path, tmp_path: Path) -> None:
         other = store(tmp_path, make_run(connections=512))
         read = json.loads(invoke("report", str(directory), str(other), "--json"))
@@ -500,6 +517,29 @@ class TestRun:
             assert options.memory_limit == 4 * GIB
             assert (options.host, options.port) == ("127.0.0.1", 0)
             assert options.attach_pid is None
+
+    def test_runs_take_turns_over_the_counts(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        tmp_path: Path,
+    ) -> None:
+        runs = [make_run(samples=(), ticks=(), connections=count) for count in (64, 256) * 2]
+        wanted = self.record_as(monkeypatch, tmp_path, *runs)
+        arguments = ("run", "baseline", "-c", "64,256", "--runs", "2", "--json", "--", "./s")
+        _, out, _ = call_main(monkeypatch, capsys, *arguments)
+        assert [options.connections for options in wanted] == [64, 256, 64, 256]
+        assert [len(group["runs"]) for group in json.loads(out)["repeats"]] == [2, 2]
+
+    @pytest.mark.parametrize("count", ["0", "101"])
+    def test_runs_are_bounded(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], count: str
+    ) -> None:
+        status, _, err = call_main(
+            monkeypatch, capsys, "run", "baseline", "--runs", count, "--", "./s"
+        )
+        assert status == 2
+        assert f"--runs takes 1 to 100, not {count}" in err
 
     def test_an_interrupted_run_is_the_last(
         self,

@@ -82,6 +82,16 @@ class TestFinish:
         assert len(stored) > 10
         assert (directory / "report.md").read_text().startswith("# my-server: nothing found")
 
+    def test_of_repeated_runs_the_best_is_shown(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        runs = [make_run(ticks=(), load=make_load(ok=ok)) for ok in (5000, 5500, 5100)]
+        assert finish([store(tmp_path, run) for run in runs], as_json=False) == 0
+        out = " ".join(capsys.readouterr().out.split())
+        assert out.count("VERDICT") == 1
+        assert "1,100 right responses/s" in out
+        assert "best of 3 1,100/s, median 1,020/s, spread 9.8% of it" in out
+
     def test_as_json_prints_nothing_else(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

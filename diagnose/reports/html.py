@@ -127,6 +127,7 @@ def _card(run: Run, finding: Finding, charts: set[str], profiled: bool) -> dict[
         "claim": cut(finding.claim),
         "next": cut(finding.next_step),
         "why": explanation(finding),
+        "measured": finding.measured,
         "unexplained": finding.unexplained,
         "rows": rows,
     }

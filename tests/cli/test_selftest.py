@@ -110,6 +110,11 @@ def test_a_disturbed_run_is_repeated_once(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setattr(selftest, "run_case", run_case)
     told = list(selftest.run_all([case("one"), case("two")], 1, 2.0, tmp_path))
     assert asked == ["one", "two", "two"]
+    # One that is disturbed on purpose says the same the second time.
+    asked.clear()
+    starved = case("two", possible_findings=("host_noisy",))
+    assert len(list(selftest.run_all([starved], 1, 2.0, tmp_path))) == 1
+    asked.clear()
     assert [run.repeated for run in told] == [False, False, True]
     monkeypatch.setattr(selftest, "choose", lambda only: [case("one"), case("two")])
     asked.clear()

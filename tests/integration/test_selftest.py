@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from pathlib import Path
@@ -14,19 +15,31 @@ from tests.integration.conftest import Diagnose
 pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 
-def test_faults_are_found_and_the_healthy_server_is_not_blamed(
+# Healthy servers and edges, then faults: of the processes, the protocol, the memory, the work.
+HEALTHY = ("reference", "idle", "one_connection", "nginx_static", "node_cluster", "go_net_http")
+FAULTS = ("node_single", "c_nagle", "connection_close", "exception_storm", "go_global_lock", "leak")
+
+
+def test_faults_are_found_and_healthy_servers_are_not_blamed(
     diagnose: Diagnose, tmp_path: Path
 ) -> None:
     kept = tmp_path / "kept"
-    names = "reference,connection_close,single_process"
+    names = ",".join((*HEALTHY, *FAULTS))
     outcome = diagnose("selftest", "--only", names, "--passes", "1", "-o", str(kept))
     document = json.loads((kept / "selftest.json").read_text())
-    assert [run["case"] for run in document["runs"]] == names.split(",")
-    assert not any(run["problem"] for run in document["runs"])
+    assert {run["case"] for run in document["runs"]} | set(document["not_run"]) == {
+        *HEALTHY,
+        *FAULTS,
+    }
+    if os.environ.get("CI"):
+        assert not document["not_run"]
+    assert not any(run["problem"] for run in document["runs"]), outcome.stdout
     # A busy machine may hold verdicts back; it never makes a healthy server guilty.
     assert all(rule["false"] == 0 for rule in document["rules"].values()), outcome.stdout
+    assert all(rule["missed"] == 0 for rule in document["rules"].values()), outcome.stdout
+    if all(run["valid"] for run in document["runs"]):
+        assert all(rule["undecided"] == 0 for rule in document["rules"].values()), outcome.stdout
     assert document["rules"]["connection_closed"]["found"] == 1, outcome.stdout
-    assert document["rules"]["single_threaded"]["missed"] == 0, outcome.stdout
     assert (kept / "confusion.png").stat().st_size > 1000
     assert "VERDICT" in outcome.stdout
 

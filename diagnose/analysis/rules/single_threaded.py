@@ -6,8 +6,8 @@ busy less than 20 %, and the server may use
 two cores or more, by its CPU set and by its CPU quota. Counting the wait makes it hold on shared
 machines, where a serial server and a starved one use the same CPU time. Unknown when sibling worker
 processes idle beside the busy one (the connections are not spread), when most of the latency was
-the generator's own, and when helper threads, such as a garbage collector's, work beside a thread
-that is at its limit.
+the generator's own, when helper threads, such as a garbage collector's, work beside a thread that is
+at its limit, and when the threads of one process take turns: together one core and no more.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ HELPER_BUSY = 0.5
 # A sibling process with half of the memory of the busy one is a worker like it; the trackers and
 # supervisors of process pools are much smaller.
 SIBLING_MEMORY = 0.5
+# Threads that take turns, of which one at a time may run, measured 0.97 to 1.01 together.
+TURNS_LOW, TURNS_HIGH = 0.9, 1.06
 MIN_SAMPLES = 10
 
 
@@ -114,6 +116,18 @@ def check(run: Run) -> Finding:
             KIND,
             f"{who} was at its limit ({top.busy:.0%}), but others worked beside it, {rest:.0%} "
             "together and none over half: helpers of the runtime, or a second kind of work",
+            rows,
+        )
+    together = sum(thread.busy for thread in used.threads if thread.pid == top.pid)
+    if TURNS_LOW <= together <= TURNS_HIGH and used.busy - together < REST_BUSY:
+        rows.append(Evidence("process_busy", together, "cores", TURNS_HIGH, "samples.jsonl"))
+        return unknown(
+            __name__,
+            KIND,
+            f"the threads of {top.process} (PID {top.pid}) were busy {together:.2f} cores together, "
+            "as if they took turns: a limit of one at a time (GOMAXPROCS, domains, an "
+            "interpreter's lock) or a lock of its own; twice the limit, or twice the processes, "
+            "decides",
             rows,
         )
     if rest >= REST_BUSY or top.busy < TOP_CLEAR:

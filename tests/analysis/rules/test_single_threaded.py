@@ -76,6 +76,25 @@ def test_between_the_limits_is_unknown(busy: float) -> None:
     assert "between the limits" in answer.claim
 
 
+@pytest.mark.parametrize(
+    ("shares", "verdict"),
+    [
+        pytest.param((0.6, 0.4), Verdict.UNKNOWN, id="one at a time of two"),
+        pytest.param((0.25, 0.25, 0.25, 0.2), Verdict.UNKNOWN, id="one at a time of four"),
+        pytest.param((0.8, 0.6), Verdict.CLEAR, id="more than one core"),
+        pytest.param((0.4, 0.3), Verdict.CLEAR, id="less than one core"),
+    ],
+)
+def test_threads_that_take_turns_are_not_ruled_out(
+    shares: tuple[float, ...], verdict: Verdict
+) -> None:
+    threads = tuple(Thread(SERVER_PID + number, busy) for number, busy in enumerate(shares))
+    answer = check(make_run(samples=make_samples([Process(SERVER_PID, threads)])))
+    assert answer.verdict is verdict
+    if verdict is Verdict.UNKNOWN:
+        assert evidence_of(answer)["process_busy"] == pytest.approx(sum(shares), abs=1e-6)
+
+
 @pytest.mark.parametrize("rest", [0.201, 0.6, 1.49], ids=["few", "more", "none over half"])
 def test_helpers_beside_a_thread_at_its_limit_are_unknown(rest: float) -> None:
     """Three helpers with a third each: a garbage collector, or work of a second kind."""

@@ -123,9 +123,10 @@ class Diagnose:
         return self.finish(self.start(*arguments))
 
     def run(self, scenario: str, command: Sequence[str], *options: str) -> Outcome:
-        """`diagnose run --json` on a free port, unprofiled."""
+        """`diagnose run --json` on a free port, unprofiled, with short phases and no pictures."""
         return self(
-            *("run", scenario, "--port", "0", "--json", "--profile", "none", *options),
+            *("run", scenario, "--port", "0", "--json", "--profile", "none"),
+            *("--idle", "0.6", "--cooldown", "1.1", "--no-report", *options),
             *("--", *command),
         )
 

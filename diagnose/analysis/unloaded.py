@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from diagnose.model.run import Run
@@ -22,13 +22,21 @@ MIN_SAMPLES = 4
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
-    """Without load, in cores. cores: CPU time of the whole tree. top: the busiest thread that is no
-    helper of a runtime, running or waiting for a core; key: its process and number."""
+    """Without load, in cores. cores: CPU time of the whole tree. threads: by process and number,
+    how busy each was that is no helper of a runtime (running or waiting for a core), and its name.
+    """
 
     cores: float
-    top: float
-    key: tuple[int, int]
-    name: str
+    threads: Mapping[tuple[int, int], tuple[float, str]]
+
+    @property
+    def top(self) -> float:
+        """The busiest thread's share."""
+        return max((busy for busy, _ in self.threads.values()), default=0.0)
+
+    def busy(self, key: tuple[int, int]) -> float:
+        """A thread's share; 0 for one that was not there."""
+        return self.threads[key][0] if key in self.threads else 0.0
 
 
 def quiet(run: Run, phase: str, tail_s: float) -> Quiet | None:
@@ -41,12 +49,11 @@ def quiet(run: Run, phase: str, tail_s: float) -> Quiet | None:
     rows = [sample for sample in samples if sample.t >= end - tail_s]
     if len(rows) < MIN_SAMPLES:
         return None
-    top, key, name = 0.0, (-1, -1), ""
-    for key_seen, (busy, seen_name) in _threads(rows).items():
-        if busy > top and not HELPERS.match(seen_name):
-            top, key, name = busy, key_seen, seen_name
+    threads = {
+        key: (busy, name) for key, (busy, name) in _threads(rows).items() if not HELPERS.match(name)
+    }
     seconds = rows[-1].t - rows[0].t
-    return Quiet(_cpu(rows) / seconds if seconds > 0 else 0.0, top, key, name)
+    return Quiet(_cpu(rows) / seconds if seconds > 0 else 0.0, threads)
 
 
 def _cpu(rows: Sequence[Sample]) -> float:

@@ -25,6 +25,7 @@ TRIAL_S = 0.6
 # Connections are established before a server accepts them, and it may take memory for each: a look
 # at it before the first request.
 CONNECT_LOOK_S = 0.25
+REOPEN_S = 0.25
 # Long enough for some samples of memory and sockets while all bodies are held.
 WAVE_LOOK_S = 0.6
 REPORT_PATIENCE_S = 5.0
@@ -99,6 +100,9 @@ class Loads:
                 return pool
             pool.command(b"quit")
             self._leave(pool)
+            # The server has to see that connections were closed before it gets as many again: one
+            # that limits them would turn away the first ones otherwise, not the last.
+            self._loop.pump(time.monotonic() + REOPEN_S)
             self._workers = min(self._most, self._workers * 2)
 
     def _leave(self, pool: LoadPool) -> None:

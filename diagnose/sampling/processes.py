@@ -23,7 +23,9 @@ TREE_S = 0.25
 WALK_S = 5.0
 # A process that is found later than this has been missed by much of a window.
 LATE_S = 1.0
-DETAILS_S = 0.5
+# As often as its share allows: in a window of two seconds four looks at where a thread sleeps, some
+# of them while it runs, would say nothing.
+DETAILS_S = 0.1
 PSS_S = 2.0
 # While PSS is read the process cannot map memory: 10 ms of it (1 GiB of RSS) would show in its p99.
 PSS_LIMIT_S = 0.01

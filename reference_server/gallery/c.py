@@ -69,7 +69,8 @@ CASES = (
         scenario="baseline",
         connections=64,
         true_findings=("lock_contention", "low_cpu"),
-        possible_findings=("slower_than_reference", "unfair"),
+        # A mutex of glibc goes to who is there, not to who has waited longest.
+        possible_findings=("slower_than_reference", "slow_tail", "unfair"),
         false_findings=("single_threaded", "gil_bound", "cpu_quota", "worker_imbalance"),
     ),
     Case(
@@ -111,6 +112,7 @@ CASES = (
         recipe=recipe("-DBACKLOG=8", "-DACCEPT_US=2000"),
         needs=NEEDS,
         scenario="limited-conn",
+        run_options=("--timeout", "3"),
         connections=64,
         true_findings=("accept_bottleneck",),
         possible_findings=(

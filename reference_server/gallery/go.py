@@ -113,6 +113,7 @@ CASES = (
         recipe=RECIPE,
         needs=NEEDS,
         scenario="limited-conn",
+        run_options=("--timeout", "3"),
         connections=64,
         true_findings=("accept_bottleneck",),
         possible_findings=(

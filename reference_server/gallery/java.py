@@ -68,8 +68,9 @@ CASES = (
         scenario="baseline",
         run_options=WARM,
         connections=64,
-        true_findings=("single_threaded", "low_cpu"),
-        possible_findings=("too_few_workers", "slower_than_reference"),
+        true_findings=("single_threaded",),
+        # The JVM's helpers take so much of the second core that its idling is at the limit.
+        possible_findings=("low_cpu", "too_few_workers", "slower_than_reference"),
         false_findings=("delayed_ack", "lock_contention", "cpu_quota", "gc_pressure"),
     ),
     Case(
@@ -115,7 +116,8 @@ CASES = (
         run_options=WARM,
         connections=64,
         true_findings=("gc_pressure",),
-        possible_findings=("slow_tail", "stalls", "slower_than_reference"),
+        # While the world is stopped one of the two cores may idle.
+        possible_findings=("low_cpu", "slow_tail", "stalls", "slower_than_reference"),
         false_findings=("memory_leak", "memory_blowup", "delayed_ack", "lock_contention"),
     ),
     Case(
@@ -142,7 +144,7 @@ CASES = (
         recipe=RECIPE,
         needs=NEEDS,
         scenario="limited-conn",
-        run_options=WARM,
+        run_options=(*WARM, "--timeout", "3"),
         connections=256,
         true_findings=("accept_bottleneck",),
         possible_findings=(
@@ -161,9 +163,16 @@ CASES = (
         needs=NEEDS,
         scenario="upload-20mb",
         connections=32,
-        true_findings=("body_buffered", "memory_blowup"),
+        true_findings=("memory_blowup",),
+        # In one run its garbage cannot be told from bodies that are held; a smaller heap decides.
         # readAllBytes keeps the pieces and joins them at the end.
-        possible_findings=("body_copied", "gc_pressure", "stalls", "slower_than_reference"),
+        possible_findings=(
+            "body_buffered",
+            "body_copied",
+            "gc_pressure",
+            "stalls",
+            "slower_than_reference",
+        ),
         false_findings=("memory_leak", "body_spooled", "quadratic_body", "single_threaded"),
     ),
 )

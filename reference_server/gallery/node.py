@@ -128,6 +128,7 @@ CASES = (
         recipe=_recipe("backlog"),
         needs=NEEDS,
         scenario="limited-conn",
+        run_options=("--timeout", "3"),
         connections=256,
         true_findings=("accept_bottleneck",),
         possible_findings=(

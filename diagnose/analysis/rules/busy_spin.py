@@ -52,13 +52,21 @@ def check(run: Run) -> Finding:
     if after.cores < QUIET:
         claim = f"quiet after the load; the {before.cores:.2f} cores before it were the start"
         return finding(__name__, KIND, Verdict.CLEAR, claim, rows)
-    if before.top >= SPINNING and after.top >= SPINNING and before.key == after.key:
+    spinning = {
+        key: min(busy, after.busy(key))
+        for key, (busy, _) in before.threads.items()
+        if min(busy, after.busy(key)) >= SPINNING
+    }
+    if spinning:
+        key = max(spinning, key=lambda one: spinning[one])
+        busy, name = before.threads[key]
+        more = f", and {len(spinning) - 1} others like it" if len(spinning) > 1 else ""
         return finding(
             __name__,
             KIND,
             Verdict.FOUND,
-            f"thread {before.name!r} (PID {before.key[0]}) was busy {before.top:.0%} of the time "
-            f"before the load and {after.top:.0%} after it; {after.cores:.2f} cores in all",
+            f"thread {name!r} (PID {key[0]}){more} was busy {busy:.0%} of the time "
+            f"before the load and {after.busy(key):.0%} after it; {after.cores:.2f} cores in all",
             rows,
             "see what it does: `py-spy dump`, `perf top -p PID`, `strace -c -p PID` for a second; "
             "wait with a timeout or for an event instead",

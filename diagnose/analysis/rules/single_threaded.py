@@ -6,8 +6,8 @@ busy less than 20 %, and the server may use
 two cores or more, by its CPU set and by its CPU quota. Counting the wait makes it hold on shared
 machines, where a serial server and a starved one use the same CPU time. Unknown when sibling worker
 processes idle beside the busy one (the connections are not spread), when most of the latency was
-the generator's own, when helper threads, such as a garbage collector's, work beside a thread that is
-at its limit, and when the threads of one process take turns: together one core and no more.
+the generator's own, when helper threads, such as a garbage collector's, work beside a thread that
+is at its limit, and when the threads of one process take turns: together one core and no more.
 """
 
 from __future__ import annotations
@@ -124,8 +124,8 @@ def check(run: Run) -> Finding:
         return unknown(
             __name__,
             KIND,
-            f"the threads of {top.process} (PID {top.pid}) were busy {together:.2f} cores together, "
-            "as if they took turns: a limit of one at a time (GOMAXPROCS, domains, an "
+            f"the threads of {top.process} (PID {top.pid}) were busy {together:.2f} cores "
+            "together, as if they took turns: a limit of one at a time (GOMAXPROCS, domains, an "
             "interpreter's lock) or a lock of its own; twice the limit, or twice the processes, "
             "decides",
             rows,

@@ -84,6 +84,20 @@ def test_two_threads_in_turn_are_no_spin_of_one() -> None:
     assert "no one thread" in answer.claim
 
 
+def test_several_that_spin_are_found_whichever_is_ahead() -> None:
+    """Two workers that spin: the busier one before the load need not be the busier one after it."""
+    samples = make_samples(
+        (
+            Process(1, (Thread(1, 1.0, unasked=0.99, name="loop"),)),
+            Process(2, (Thread(2, 1.0, unasked=1.0, name="loop", died=COOLDOWN + 0.5),)),
+            Process(3, (Thread(3, 1.0, unasked=0.98, name="loop"),)),
+        )
+    )
+    answer = check(make_run(samples=samples))
+    assert answer.verdict is Verdict.FOUND
+    assert "others like it" in answer.claim
+
+
 def test_a_thread_that_waits_for_a_core_wants_it() -> None:
     samples = [
         msgspec.structs.replace(

@@ -74,13 +74,9 @@ def test_each_runtime_shows_what_it_can(runtime: str) -> None:
         if case.runtime == runtime and case.group is Group.FAULT
         for finding in case.true_findings
     }
-    assert {
-        "low_cpu",
-        "body_buffered",
-        "memory_blowup",
-        "delayed_ack",
-        "accept_bottleneck",
-    } <= shown
+    assert {"low_cpu", "memory_blowup", "delayed_ack", "accept_bottleneck"} <= shown
+    # One run cannot tell bodies from garbage in a heap that grows as it likes.
+    assert ("body_buffered" in shown) == (runtime != "java")
     if runtime != "c":
         assert "gc_pressure" in shown
     if runtime != "node":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from diagnose.analysis.observe import usage
+from diagnose.analysis.serving import unloaded_latency
 from diagnose.model.run import Run
 from diagnose.model.samples import PeerSample
 
@@ -49,12 +51,13 @@ def downstream(run: Run) -> Downstream | None:
     for seen in looks:
         for peer in seen:
             rows.setdefault(peer.address, []).append(peer)
+    surely = _longer_than_a_tick(run, looks)
     peers = [
         Peer(
             address=address,
             connections=sum(peer.connections for peer in found) / len(looks),
-            # What was sent and what was received in the same tick: half of it waits.
-            waiting=sum(max(0.0, peer.waiting + peer.undecided / 2) for peer in found) / len(looks),
+            waiting=sum(max(0.0, peer.waiting + surely * peer.undecided) for peer in found)
+            / len(looks),
             at_least=min(peer.connections for peer in found) if len(found) == len(looks) else 0,
             at_most=max(peer.connections for peer in found),
             timed=all(peer.waiting >= 0 for peer in found),
@@ -63,3 +66,18 @@ def downstream(run: Run) -> Downstream | None:
     ]
     ranked = sorted(peers, key=lambda peer: (-peer.waiting, -peer.connections, peer.address))
     return Downstream(len(looks), tuple(ranked))
+
+
+def _longer_than_a_tick(run: Run, looks: list[tuple[PeerSample, ...]]) -> float:
+    """The part of the connections that sent and received in the same tick of the clock that waits.
+
+    Such a one may have received an answer and asked again, or have asked and been answered within
+    the tick. Where a request on the idle server waits for longer than a tick, an answer takes
+    longer, and they all wait; elsewhere half of them is the guess.
+    """
+    ticks = [peer.tick_ms for seen in looks for peer in seen if peer.tick_ms > 0]
+    alone, used, load = unloaded_latency(run), usage(run), run.load
+    if not ticks or alone is None or used is None or load is None or not load.rps:
+        return 0.5
+    worked = used.server_cores / load.rps
+    return 1.0 if alone - worked >= min(ticks) / 1e3 else 0.5

@@ -175,14 +175,16 @@ class PeerSample(msgspec.Struct, frozen=True, array_like=True):
     """Connections from the server's processes to one other address, `host:port` or `unix:path`.
 
     waiting: of these, connections that last sent something and have had nothing back since;
-    undecided: sent and received last in the same tick of the kernel's clock (1 to 10 ms). Both are
-    -1 for unix sockets, of which the kernel tells no times.
+    undecided: sent and received last in the same tick of the kernel's clock. Both are -1 for unix
+    sockets, of which the kernel tells no times. tick_ms: that tick, by the times that were seen so
+    far (1 to 10; more than it is while few were seen); 0 before any.
     """
 
     address: str
     connections: int
     waiting: int
     undecided: int
+    tick_ms: int = 0
 
 
 class HostSample(msgspec.Struct, frozen=True, array_like=True):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Iterable, Iterator
+from math import gcd
 
 from diagnose.model.samples import PeerSample
 from diagnose.sampling.connections import (
@@ -31,6 +32,7 @@ def summed(
     listening: set[int],
     unix: Iterable[UnixSocket],
     inodes: set[int],
+    tick_ms: int = 0,
 ) -> tuple[PeerSample, ...]:
     """The connections of the server's descriptors to others, by address, most connections first.
 
@@ -52,7 +54,7 @@ def summed(
         own = local.inode not in inodes or local.name or local.peer in inodes
         if not own and names.get(local.peer):
             peers.setdefault(f"unix:{names[local.peer]}", [0, -1, -1])[0] += 1
-    found = [PeerSample(address, *counts) for address, counts in peers.items()]
+    found = [PeerSample(address, row[0], row[1], row[2], tick_ms) for address, row in peers.items()]
     return tuple(sorted(found, key=lambda peer: (-peer.connections, peer.address)))
 
 
@@ -64,6 +66,8 @@ class DownstreamReader:
 
     def __init__(self, port: int) -> None:
         self._port = port
+        # All times are multiples of the kernel's tick.
+        self._tick_ms = 0
         self._netlink = _connected()
 
     def read(self, inodes: set[int]) -> tuple[PeerSample, ...]:
@@ -78,7 +82,10 @@ class DownstreamReader:
                 listening.update([each.port for each in parse_tcp(data)])
             for data in self._dump(tcp_request(family, 1 << ESTABLISHED, self._port)):
                 tcp += parse_tcp(data)
-        return summed(tcp, listening, self._read_unix(), inodes)
+        for each in tcp:
+            if each.sent_ms > 0 and each.received_ms > 0:
+                self._tick_ms = gcd(self._tick_ms, each.sent_ms, each.received_ms)
+        return summed(tcp, listening, self._read_unix(), inodes, self._tick_ms)
 
     def _read_unix(self) -> list[UnixSocket]:
         """Empty where the kernel was built without this part of sock_diag."""

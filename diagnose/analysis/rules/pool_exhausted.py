@@ -32,6 +32,7 @@ STEADY = 0.25
 # Worked on at a time, by Little's law, against connections: some of the unloaded latency is not
 # spent on the connection. Measured 1.0 to 1.3.
 AT_ONCE = 2.0
+MOST_NAMED = 2
 
 
 def check(run: Run) -> Finding:
@@ -48,21 +49,29 @@ def check(run: Run) -> Finding:
     served = serving(run)
     taken = max(1.0, served.asking - served.waiting)
     top = seen.peers[0]
-    busy = top.waiting / top.connections if top.connections else 0.0
-    queue = taken / top.connections if top.connections else 0.0
+    # Each worker may have a pool, and another service, of its own.
+    pools = [
+        peer for peer in seen.peers if peer.timed and peer.waiting > BUSY_CLEAR * peer.connections
+    ]
+    pools = pools or [top]
+    connections = sum(peer.connections for peer in pools)
+    waiting = sum(peer.waiting for peer in pools)
+    busy = waiting / connections if connections else 0.0
+    queue = taken / connections if connections else 0.0
     rows = [
         Evidence("waiting_share_of_pool", busy, "ratio", BUSY, "samples.jsonl"),
         Evidence("requests_per_connection", queue, "requests", QUEUE, "samples.jsonl"),
-        Evidence("connections", top.connections, "connections", None, "samples.jsonl"),
+        Evidence("connections", connections, "connections", None, "samples.jsonl"),
         Evidence("requests_taken", taken, "requests", None, "load.jsonl"),
         Evidence("address", top.address, "", None, "samples.jsonl"),
     ]
     if served.at_once is not None:
-        most = AT_ONCE * top.connections
+        most = AT_ONCE * connections
         rows.append(Evidence("requests_at_once", served.at_once, "requests", most, "load.json"))
     said = (
-        f"{taken:.0f} requests shared {top.connections:.0f} connections to {top.address}, "
-        f"{top.waiting:.1f} of which were waiting for an answer"
+        f"{taken:.0f} requests shared {connections:.0f} connections to "
+        f"{', '.join(peer.address for peer in pools[:MOST_NAMED])}, "
+        f"{waiting:.1f} of which were waiting for an answer"
     )
     if not top.timed:
         if queue <= QUEUE_CLEAR:
@@ -71,8 +80,10 @@ def check(run: Run) -> Finding:
         return unknown(__name__, KIND, f"{said}; {why}", rows)
     if busy <= BUSY_CLEAR or queue <= QUEUE_CLEAR:
         return finding(__name__, KIND, Verdict.CLEAR, said, rows)
-    steady = top.at_most - top.at_least <= max(1.0, STEADY * top.connections)
-    fits = served.at_once is not None and served.at_once <= AT_ONCE * top.connections
+    steady = all(
+        peer.at_most - peer.at_least <= max(1.0, STEADY * peer.connections) for peer in pools
+    )
+    fits = served.at_once is not None and served.at_once <= AT_ONCE * connections
     if busy >= BUSY and queue >= QUEUE and steady and fits and left.share >= ROOM_FOUND:
         return finding(
             __name__,

@@ -39,6 +39,31 @@ def test_how_busy_and_how_long_the_queue(connections: int, waiting: int, verdict
     assert check(asking(peer, rps=connections * 50)).verdict is verdict
 
 
+def test_each_worker_may_have_a_pool_of_its_own() -> None:
+    """Two workers with two connections each, to a database of their own."""
+    peers = (
+        PeerSample("db:1", 2, 2, 0),
+        PeerSample("db:2", 2, 2, 0),
+        PeerSample("cache:1", 9, 0, 0),
+    )
+    answer = check(asking(*peers, unloaded_s=0.011))
+    assert answer.verdict is Verdict.FOUND
+    assert "64 requests shared 4 connections to db:1, db:2" in answer.claim
+
+
+@pytest.mark.parametrize(
+    ("tick_ms", "verdict"),
+    [
+        pytest.param(4, Verdict.FOUND, id="an answer takes longer than a tick"),
+        pytest.param(20, Verdict.UNKNOWN, id="it may have come within the tick"),
+        pytest.param(0, Verdict.UNKNOWN, id="the tick is not known"),
+    ],
+)
+def test_asked_again_within_a_tick(tick_ms: int, verdict: Verdict) -> None:
+    """A full pool asks again as soon as it is answered: the times of both are the same."""
+    assert check(asking(PeerSample("db:1", 4, 0, 4, tick_ms), unloaded_s=0.011)).verdict is verdict
+
+
 def test_a_pool_that_grows_is_not_full() -> None:
     answer = check(asking(POOL, later=(PeerSample("10.0.0.7:5432", 12, 12, 0),), unloaded_s=0.011))
     assert answer.verdict is Verdict.UNKNOWN

@@ -45,3 +45,18 @@ def forks(run: Run, phase: str = "window") -> Forks | None:
         exact=not any(sample.forks_at_least for sample in samples),
         children_cores=grown / seconds,
     )
+
+
+def process_cores(run: Run, phase: str = "window") -> dict[int, float]:
+    """Cores that each process used in a phase, threads included that lived too shortly to be seen;
+    by process. Those that were there at its end."""
+    samples = run.samples_in(phase)
+    if len(samples) < 2 or samples[-1].t <= samples[0].t:
+        return {}
+    seconds = samples[-1].t - samples[0].t
+    before = {process.pid: process.user_s + process.system_s for process in samples[0].processes}
+    return {
+        process.pid: max(0.0, process.user_s + process.system_s - before.get(process.pid, 0.0))
+        / seconds
+        for process in samples[-1].processes
+    }

@@ -70,8 +70,12 @@ CASES = (
         scenario="get",
         run_options=FILE,
         connections=32,
-        true_findings=("delayed_ack", "low_cpu", "logging_per_request"),
-        possible_findings=("syscall_heavy", "thread_explosion", "slower_than_reference"),
+        true_findings=("delayed_ack", "low_cpu"),
+        # It waits, so that its lines of log cost little; the accept queue is five long.
+        possible_findings=(
+            *("logging_per_request", "accept_bottleneck", "syscall_heavy"),
+            *("thread_explosion", "slower_than_reference"),
+        ),
         false_findings=("connection_closed", "gil_bound", "lock_contention", "downstream_wait"),
     ),
     Case(
@@ -83,9 +87,10 @@ CASES = (
         needs=Needs(modules=("flask",)),
         scenario="baseline",
         connections=32,
-        true_findings=("connection_closed", "logging_per_request", "low_cpu"),
+        true_findings=("connection_closed", "low_cpu"),
         possible_findings=(
-            *("gil_bound", "thread_explosion", "debug_mode", "syscall_heavy", "errors"),
+            *("logging_per_request", "gil_bound", "thread_explosion", "debug_mode"),
+            *("syscall_heavy", "errors"),
             *("slow_tail", "stalls", "unfair", "single_threaded", "slower_than_reference"),
         ),
         false_findings=("keepalive_capped", "delayed_ack", "blocking_event_loop", "cpu_quota"),
@@ -206,9 +211,16 @@ CASES = (
         scenario="baseline",
         run_options=java.WARM,
         connections=512,
-        true_findings=("connection_closed", "errors"),
+        true_findings=("errors",),
         possible_findings=(
-            *("connection_cap", "keepalive_capped", "thread_explosion", "slow_tail", "stalls"),
+            *(
+                "connection_closed",
+                "connection_cap",
+                "keepalive_capped",
+                "thread_explosion",
+                "slow_tail",
+                "stalls",
+            ),
             *("unfair", "slower_than_reference"),
         ),
         false_findings=("delayed_ack", "single_threaded", "memory_leak"),
@@ -224,8 +236,10 @@ CASES = (
         scenario="get",
         run_options=FILE,
         connections=32,
-        true_findings=("gil_bound", "low_cpu", "logging_per_request"),
+        true_findings=("low_cpu",),
+        # It waits for acknowledgments, so that neither its lock nor its log costs much.
         possible_findings=(
+            *("gil_bound", "logging_per_request"),
             *("lock_contention", "too_few_workers", "thread_explosion", "syscall_heavy"),
             *("delayed_ack", "slow_tail", "stalls", "unfair", "slower_than_reference"),
         ),
@@ -242,8 +256,10 @@ CASES = (
         scenario="get",
         run_options=FILE,
         connections=32,
-        true_findings=("connection_closed", "single_threaded", "logging_per_request"),
+        true_findings=("connection_closed",),
+        # "Development Server", it says; a request that comes in pieces gets no answer.
         possible_findings=(
+            *("debug_mode", "errors", "single_threaded", "logging_per_request"),
             *("low_cpu", "too_few_workers", "accept_bottleneck", "syscall_heavy"),
             *("slow_tail", "slower_than_reference"),
         ),

@@ -12,6 +12,7 @@ something else (a child process run to its end), or lets in only so many request
 from __future__ import annotations
 
 from diagnose.analysis.build import finding, unknown
+from diagnose.analysis.observe_processes import process_cores
 from diagnose.analysis.room import left_over
 from diagnose.analysis.runtimes import runtime_of
 from diagnose.analysis.serving import SERIAL_CORES, Serving, held_up, serving
@@ -67,7 +68,7 @@ def check(run: Run) -> Finding:
     share = accepted / max(1, run.manifest.connections)
     unread = seen.waiting >= max(UNREAD_MIN, UNREAD_SHARE * seen.asking)
     left_unread = seen.waiting >= max(UNREAD_MIN, LEFT_UNREAD * seen.asking)
-    running = _running(seen)
+    running = _running(run, seen)
     by_locks = left_unread and not _between_workers(seen, loops)
     held = {row.key: _held(row, by_locks and running[row.use.pid] < RUNNING) for row in loops}
     worst = max(loops, key=lambda row: held[row.key])
@@ -123,12 +124,13 @@ def check(run: Run) -> Finding:
     return finding(__name__, KIND, Verdict.CLEAR, claim, rows)
 
 
-def _running(seen: Serving) -> dict[int, float]:
-    """Cores that each process ran."""
-    cores: dict[int, float] = {}
+def _running(run: Run, seen: Serving) -> dict[int, float]:
+    """Cores that each process ran, also by threads that ended between two samples."""
+    cores = dict.fromkeys((row.use.pid for row in seen.threads), 0.0)
     for row in seen.threads:
-        cores[row.use.pid] = cores.get(row.use.pid, 0.0) + row.use.running
-    return cores
+        cores[row.use.pid] += row.use.running
+    whole = process_cores(run)
+    return {pid: max(ran, whole.get(pid, 0.0)) for pid, ran in cores.items()}
 
 
 def _between_workers(seen: Serving, loops: list[ThreadTime]) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from diagnose.analysis.build import finding, unknown
+from diagnose.analysis.observe_processes import process_cores
 from diagnose.analysis.room import ROOM_FOUND, left_over
 from diagnose.analysis.runtimes import runtime_of
 from diagnose.analysis.thread_time import Place, ThreadTime, thread_times
@@ -38,6 +39,8 @@ MIN_PART = 0.01
 # Without anybody waiting for the lock it holds nobody back: mean number of threads asleep in it.
 MIN_WAITING = 0.5
 MIN_LOOKS = 3
+# Of threads that ended between two samples only the process's total tells.
+UNSEEN_CORES = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,14 @@ def check(run: Run) -> Finding:
         f"{worst.threads} threads of {worst.name} (PID {worst.pid}) ran {worst.running:.2f} cores "
         f"together, the busiest {worst.top:.2f}"
     )
+    unseen = process_cores(run).get(worst.pid, 0.0) - worst.running
+    if worst.threads < 2 and unseen >= UNSEEN_CORES:
+        rows.append(Evidence("short_threads", unseen, "cores", UNSEEN_CORES, "samples.jsonl"))
+        why = (
+            f"{worst.name} (PID {worst.pid}) used {unseen:.2f} cores more than its threads that "
+            "were seen: they live too shortly, as one for each request does (thread_explosion)"
+        )
+        return unknown(__name__, KIND, why, rows)
     if worst.threads < 2:
         claim = f"no process runs on more than one thread of its own: {worst.name} on one"
         return finding(__name__, KIND, Verdict.CLEAR, claim, rows)

@@ -15,9 +15,10 @@ from collections.abc import Collection, Sequence
 
 from diagnose.analysis.build import finding, unknown
 from diagnose.analysis.observe import TickSeries, measured_ticks, unseen, usage
+from diagnose.analysis.observe_processes import forks
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.run import Run
-from diagnose.model.samples import Sample
+from diagnose.model.samples import ProcessSample, Sample
 
 KIND = Kind.VALIDITY
 NEEDS: tuple[str, ...] = ()
@@ -49,7 +50,10 @@ def check(run: Run) -> Finding:
     if outside := unseen(run, used):
         return unknown(__name__, KIND, outside)
     load_cores = sum(worker.cpu_s / worker.wall_s for worker in load.workers if worker.wall_s > 0)
-    known = used.server_cores + load_cores + used.sampler_cores
+    started = forks(run)
+    # Children that lived too shortly to be sampled: their parent's, once it has waited for them.
+    children = started.children_cores if started is not None else 0.0
+    known = used.server_cores + children + load_cores + used.sampler_cores
     cpus = {*run.manifest.host.server_cpus, *run.manifest.host.load_cpus}
     busy = sum(used.host_busy[cpu] for cpu in cpus if cpu < len(used.host_busy))
     foreign = max(0.0, busy - known)
@@ -122,16 +126,22 @@ def _server_cpu(samples: Sequence[Sample]) -> list[float]:
 
     What a process had used when it was seen last stays counted after its end.
     """
-    last = {process.pid: process.user_s + process.system_s for process in samples[0].processes}
+    last = {process.pid: _used(process) for process in samples[0].processes}
     total = 0.0
     totals = []
     for sample in samples:
         for process in sample.processes:
-            used = process.user_s + process.system_s
+            used = _used(process)
             total += max(0.0, used - last.get(process.pid, 0.0))
             last[process.pid] = used
         totals.append(total)
     return totals
+
+
+def _used(process: ProcessSample) -> float:
+    """CPU seconds of a process and of its children that have ended."""
+    own = process.user_s + process.system_s
+    return own + process.children_user_s + process.children_system_s
 
 
 def _next_step(stolen: float) -> str:

@@ -16,6 +16,7 @@ from diagnose.analysis.build import finding, unknown
 from diagnose.analysis.generator import LATE_SHARE, worst_lag_share
 from diagnose.analysis.observe import unseen, usage
 from diagnose.analysis.room import asking_connections, quota_cores
+from diagnose.analysis.runtimes import runtime_of
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.run import Run
 
@@ -42,6 +43,13 @@ SIBLING_MEMORY = 0.5
 # Threads that take turns, of which one at a time may run, measured 0.97 to 1.01 together.
 TURNS_LOW, TURNS_HIGH = 0.9, 1.06
 MIN_SAMPLES = 10
+# Runtimes in which one thread of a process runs all handlers, whatever works beside it. (Worker
+# threads that serve as well are at their own limit, over half each.)
+ONE_BY_NATURE = ("node", "bun", "deno")
+NEXT_STEP = (
+    "start one worker process or thread per core (`diagnose findings single_threaded` names the "
+    "setting of each runtime), then run the same command again"
+)
 
 
 def check(run: Run) -> Finding:
@@ -105,11 +113,22 @@ def check(run: Run) -> Finding:
             f"{who} was busy {top.busy:.0%} of the time, the other {len(used.threads) - 1} threads "
             f"together {rest:.0%}: one of {cores} cores does the work",
             rows,
-            "start one worker process or thread per core (`diagnose findings single_threaded` "
-            "names the setting of each runtime), then run the same command again",
+            NEXT_STEP,
             explains=1 - 1 / cores,
         )
     second = used.threads[1].busy if len(used.threads) > 1 else 0.0
+    if top.busy > TOP_BUSY and second < HELPER_BUSY and runtime_of(run, top.pid) in ONE_BY_NATURE:
+        return finding(
+            __name__,
+            KIND,
+            Verdict.FOUND,
+            f"{who} was busy {top.busy:.0%} of the time, and it alone may run JavaScript; helpers "
+            f"beside it (collector, compiler, pool) {rest:.0%} together: one of {cores} cores does "
+            "the work",
+            rows,
+            NEXT_STEP,
+            explains=1 - 1 / cores,
+        )
     if top.busy > TOP_BUSY and second < HELPER_BUSY:
         return unknown(
             __name__,

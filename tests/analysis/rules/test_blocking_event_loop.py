@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from diagnose.analysis.rules.blocking_event_loop import check
@@ -103,6 +105,16 @@ def test_a_busy_interpreter_waits_for_its_own_lock() -> None:
     )
     run = idle_cores([process(*members)], unread=40, runtime="cpython")
     assert check(run).verdict is not Verdict.FOUND
+
+
+@pytest.mark.parametrize(("unseen", "verdict"), [(0.0, Verdict.FOUND), (0.7, Verdict.CLEAR)])
+def test_threads_for_each_request_hold_the_lock_of_the_interpreter(
+    unseen: float, verdict: Verdict
+) -> None:
+    """The accepting thread of a development server waits for threads that live too shortly to be
+    seen: only the process's own total shows them."""
+    one = replace(process(*loop(FUTEX, running=0.16)), unseen=unseen)
+    assert check(idle_cores([one], unread=30)).verdict is verdict
 
 
 def test_workers_behind_one_lock_are_not_blocked_by_themselves() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from diagnose.analysis.rules.gil_bound import check
@@ -65,6 +67,15 @@ def test_one_thread_alone_is_not_held_back_by_the_lock() -> None:
     members = threads(1, EPOLL, running=0.98)
     answer = check(idle_cores([process(*members)], runtime="cpython", cores=8))
     assert answer.verdict is Verdict.CLEAR
+
+
+@pytest.mark.parametrize(("unseen", "verdict"), [(0.19, Verdict.CLEAR), (0.3, Verdict.UNKNOWN)])
+def test_threads_that_live_too_shortly_leave_it_open(unseen: float, verdict: Verdict) -> None:
+    """A thread for each request: what runs is hardly ever there when threads are read."""
+    members = threads(1, EPOLL, running=0.16, switches=1000)
+    one = replace(process(*members), unseen=unseen)
+    answer = check(idle_cores([one], runtime="cpython", cores=8))
+    assert answer.verdict is verdict
 
 
 def test_a_thread_at_its_limit_beside_helpers_is_not_bound() -> None:

@@ -194,3 +194,19 @@ def test_slices_are_half_seconds_at_any_rate() -> None:
     answer = check(make_run(samples=slow, sample_rate_hz=4.0))
     assert answer.verdict is Verdict.CLEAR
     assert evidence_of(answer)["burst_share"] == 0
+
+
+@pytest.mark.parametrize(("waited_for", "verdict"), [(0.0, Verdict.FOUND), (0.6, Verdict.CLEAR)])
+def test_children_that_lived_too_shortly_to_be_seen_are_the_servers(
+    waited_for: float, verdict: Verdict
+) -> None:
+    """A program that is run for each request: its CPU time is its parent's when it has ended."""
+    samples = []
+    for sample in noisy_run(0.6).samples:
+        first, *others = sample.processes
+        parent = msgspec.structs.replace(first, children_user_s=waited_for * sample.t)
+        samples.append(
+            msgspec.structs.replace(sample, processes=(parent, *others), forks=int(sample.t * 100))
+        )
+    answer = check(make_run(samples=tuple(samples)))
+    assert answer.verdict is verdict, answer.claim

@@ -21,6 +21,7 @@ from tests.builders import (
     evidence_of,
     flat,
     make_host,
+    make_launch,
     make_load,
     make_run,
     make_samples,
@@ -74,6 +75,20 @@ def test_between_the_limits_is_unknown(busy: float) -> None:
     answer = check(make_run(samples=make_samples(one_thread(busy))))
     assert answer.verdict is Verdict.UNKNOWN
     assert "between the limits" in answer.claim
+
+
+@pytest.mark.parametrize(
+    ("runtime", "rest", "verdict"),
+    [
+        pytest.param("node", 0.35, Verdict.FOUND, id="helpers of node"),
+        pytest.param("native", 0.35, Verdict.UNKNOWN, id="helpers, or a second kind of work"),
+        pytest.param("node", 1.6, Verdict.CLEAR, id="worker threads serve too"),
+    ],
+)
+def test_one_thread_alone_runs_javascript(runtime: str, rest: float, verdict: Verdict) -> None:
+    launch = make_launch(runtimes={SERVER_PID: runtime})
+    answer = check(make_run(samples=make_samples(one_thread(0.97, rest=rest)), launch=launch))
+    assert answer.verdict is verdict
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -59,6 +59,9 @@ def selftest(
     output: Path = typer.Option(Path("selftest"), "-o", "--output", help="Where it is kept."),
     as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
     list_cases: bool = typer.Option(False, "--list", help="List the servers and end."),
+    resume: bool = typer.Option(
+        False, "--continue", help="Go on with the passes that the output directory holds."
+    ),
     store: bool = typer.Option(
         False,
         "--store-confidence",
@@ -69,8 +72,8 @@ def selftest(
 
     The servers run in turn, each of them once a pass, so that a busy minute meets all of them; one
     that another program disturbed runs once more at the end of the pass. What is not installed is
-    left out, with what would bring it. Exit status: 0 everything that is true
-    was found and nothing else, 1 otherwise, 2 usage, 130 interrupted: what was measured is kept.
+    left out, with what would bring it. Exit status: 0 everything that is true was found and nothing
+    else, 1 otherwise, 2 usage, 130 interrupted: what was measured is kept, and --continue goes on.
     """
     chosen = choose(only)
     if list_cases:
@@ -88,10 +91,11 @@ def selftest(
         Truth(case.name, frozenset(case.true_findings), frozenset(case.possible_findings))
         for case in present
     ]
-    told: list[Told] = []
+    told = _resumed(output / RESULT, present) if resume else []
+    done = {(run.name, run.number) for run in told}
     interrupted = False
     try:
-        for run in run_all(present, passes, seconds, output):
+        for run in run_all(present, passes, seconds, output, done):
             if run.repeated:
                 told = [one for one in told if (one.name, one.number) != (run.name, run.number)]
             told.append(run)
@@ -99,6 +103,8 @@ def selftest(
     except KeyboardInterrupt:
         interrupted = True
     document = _keep(truths, told, absent, passes, output)
+    if png := report.picture(truths, told):
+        (output / PICTURE).write_bytes(png)
     if as_json:
         results_to.print(json.dumps(document, indent=1), soft_wrap=True, markup=False)
     else:
@@ -129,12 +135,21 @@ def choose(only: str | None) -> list[Case]:
     return [case for case in every if case.name in words or case.group.value in words]
 
 
-def run_all(present: Sequence[Case], passes: int, seconds: float, output: Path) -> Iterator[Told]:
-    """One run after the other, every server once a pass, disturbed ones twice."""
+def run_all(
+    present: Sequence[Case],
+    passes: int,
+    seconds: float,
+    output: Path,
+    done: Collection[tuple[str, int]] = (),
+) -> Iterator[Told]:
+    """One run after the other, every server once a pass, disturbed ones twice; without those that
+    are done, by name and pass."""
     needs_profile = {name for name, rule in rules().items() if getattr(rule, "PROFILED", False)}
     for number in range(1, passes + 1):
         again: list[tuple[Case, bool]] = []
         for index, case in enumerate(present, 1):
+            if (case.name, number) in done:
+                continue
             profiled = bool(needs_profile & set(case.true_findings))
             may_need = case.group is not Group.FAULT or needs_profile & set(case.possible_findings)
             profiled = profiled or bool(may_need and (index + number) % PROFILED_OF == 0)
@@ -147,6 +162,26 @@ def run_all(present: Sequence[Case], passes: int, seconds: float, output: Path) 
             told = replace(_told(case, number, seconds, output, profiled), repeated=True)
             _say(f"pass {number}, again, {index} of {len(again)}", told)
             yield told
+
+
+def _resumed(path: Path, present: Sequence[Case]) -> list[Told]:
+    """The runs of these servers that a result holds; none without one.
+
+    Raises: UsageError when it is of another version, or no result at all.
+    """
+    try:
+        document = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--continue: {path} cannot be read: {error}") from None
+    if document.get("version") != diagnose.__version__:
+        raise UsageError(
+            f"--continue: {path} was measured by version {document.get('version')}, and this is "
+            f"{diagnose.__version__}: leave --continue out, or name another directory (-o)"
+        )
+    names = {case.name for case in present}
+    return [run for run in report.runs(document) if run.name in names]
 
 
 def _told(case: Case, number: int, seconds: float, output: Path, profiled: bool) -> Told:
@@ -244,8 +279,6 @@ def _keep(
         },
     )
     (output / RESULT).write_text(json.dumps(document, indent=1) + "\n")
-    if png := report.picture(truths, told):
-        (output / PICTURE).write_bytes(png)
     return document
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from diagnose.analysis.scoring import (
     HEALTHY,
+    Answer,
     Outcome,
     Score,
     Told,
@@ -95,11 +96,32 @@ def document(
                 "repeated": run.repeated,
                 "profiled": run.profiled,
                 "verdicts": {rule: answer.verdict.value for rule, answer in run.answers.items()},
+                "kinds": {rule: answer.kind.value for rule, answer in run.answers.items()},
+                "claims": {rule: answer.claim for rule, answer in run.answers.items()},
             }
             for run in told
         ],
         "not_run": dict(absent),
     }
+
+
+def runs(document: Mapping[str, Any]) -> list[Told]:
+    """The runs of a document, as they were."""
+    return [
+        Told(
+            run["case"],
+            run["pass"],
+            {
+                rule: Answer(Verdict(verdict), Kind(run["kinds"][rule]), run["claims"][rule])
+                for rule, verdict in run["verdicts"].items()
+            },
+            run["problem"],
+            run["seconds"],
+            run["repeated"],
+            run["profiled"],
+        )
+        for run in document["runs"]
+    ]
 
 
 def picture(truths: Sequence[Truth], told: Sequence[Told]) -> bytes:

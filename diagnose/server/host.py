@@ -149,6 +149,7 @@ def host_facts(
 
 
 def cpu_model() -> str:
+    """What /proc/cpuinfo calls the processor; the architecture where it does not say."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()

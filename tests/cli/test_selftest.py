@@ -93,7 +93,7 @@ def test_nothing_installed_is_a_usage_error(
     absent = case("one", needs=Needs(programs=("no-such-program",)))
     monkeypatch.setattr(selftest, "choose", lambda only: [absent])
     with pytest.raises(UsageError, match="no-such-program is not on PATH"):
-        selftest.selftest(None, 1, 2.0, tmp_path, False, False, False)
+        selftest.selftest(None, 1, 2.0, tmp_path, False, False, False, False)
 
 
 NOISY = {"host_noisy": Answer(Verdict.FOUND, Kind.VALIDITY, "others took a core")}
@@ -162,3 +162,33 @@ def test_confidence_is_stored_when_asked_for(
     assert kept["rules"]["low_cpu"] == {
         **{"found": 2, "possible": 0, "false": 0, "missed": 0, "undecided": 0}
     }
+
+
+def test_continued_passes_run_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+
+    def run_case(one: Case, *_: object) -> tuple[dict[str, Answer], str]:
+        asked.append(one.name)
+        return QUIET, ""
+
+    monkeypatch.setattr(selftest, "run_case", run_case)
+    monkeypatch.setattr(selftest, "choose", lambda only: [case("one"), case("two")])
+    arguments = ["selftest", "-o", str(tmp_path), "--continue"]
+    for passes, runs in (("1", ["one", "two"]), ("2", ["one", "two"]), ("2", [])):
+        asked.clear()
+        assert runner.invoke(app, [*arguments, "--passes", passes]).exit_code == 0
+        assert asked == runs
+    kept = json.loads((tmp_path / "selftest.json").read_text())
+    assert [(run["case"], run["pass"]) for run in kept["runs"]] == [
+        *(("one", 1), ("two", 1), ("one", 2), ("two", 2))
+    ]
+
+
+@pytest.mark.parametrize("content", ["{", '{"version": "0.0.0"}'])
+def test_what_cannot_be_continued_is_a_usage_error(tmp_path: Path, content: str) -> None:
+    (tmp_path / "selftest.json").write_text(content)
+    with pytest.raises(UsageError, match="--continue"):
+        selftest.selftest("reference", 1, 2.0, tmp_path, False, False, True, False)
+    assert (tmp_path / "selftest.json").read_text() == content

@@ -174,7 +174,7 @@ def test_json_of_any_shape_never_raises(items: Any, count: Any) -> None:
         assert problem is not None
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(
     st.lists(st.tuples(st.floats(0.01, 1000.0), st.integers(1, 100)), max_size=5),
     st.integers(1, 9),

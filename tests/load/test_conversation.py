@@ -285,7 +285,7 @@ fragments = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     parts=st.lists(fragments, max_size=8),
     cuts=st.lists(st.integers(0, 300), max_size=6),

@@ -85,7 +85,7 @@ def test_percentiles_and_summary_agree_with_numpy(name: str) -> None:
         assert seen == near(exact(values, percent)), percent
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(seconds, min_size=1, max_size=50), st.integers(0, 100))
 def test_any_percentile_of_any_values(values: list[float], percent: int) -> None:
     assert recorded(values).percentile(percent) == near(exact(np.array(values), percent))
@@ -141,7 +141,7 @@ def test_buckets_are_those_of_hdr_histogram() -> None:
         assert theirs.get_value_from_index(index) == theirs.get_lowest_equivalent_value(micros)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=80)
 @given(st.lists(st.integers(1, MAX_MICROSECONDS), min_size=1, max_size=20))
 def test_any_counts_are_those_of_hdr_histogram(micros: list[int]) -> None:
     theirs = HdrHistogram(1, MAX_MICROSECONDS, 3)

@@ -112,14 +112,14 @@ def pieces_of(draw: st.DrawFn, data: bytes) -> list[bytes]:
     return split_at(data, draw(st.lists(st.integers(0, len(data)), max_size=12)))
 
 
-@settings(deadline=None, max_examples=250)
+@settings(deadline=None, max_examples=100)
 @given(streams(), st.data())
 def test_any_split_gives_the_same_responses(messages: list[Message], data: st.DataObject) -> None:
     pieces = data.draw(pieces_of(stream_bytes(messages)))
     assert read(pieces) == expected(messages)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=8), st.data())
 def test_any_body_comes_back_from_chunks(chunks: list[bytes], data: st.DataObject) -> None:
     wire = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"

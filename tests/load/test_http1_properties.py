@@ -113,7 +113,7 @@ def pieces_of(draw: st.DrawFn, data: bytes) -> list[bytes]:
     return split_at(data, draw(st.lists(st.integers(0, len(data)), max_size=12)))
 
 
-@settings(deadline=None, max_examples=250)
+@settings(deadline=None, max_examples=50)
 @given(streams(), st.data())
 def test_any_stream_in_any_pieces_gives_the_same(
     messages: list[Message], data: st.DataObject
@@ -125,7 +125,7 @@ def test_any_stream_in_any_pieces_gives_the_same(
         assert read(bytewise(whole)) == expected(messages)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=50)
 @given(streams(), st.data())
 def test_any_stream_cut_off_anywhere(messages: list[Message], data: st.DataObject) -> None:
     """What came whole is given, and the rest is refused or, without a length, what came of it."""
@@ -174,7 +174,7 @@ def damaged(draw: st.DrawFn) -> bytes:
     return bytes(data)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=80)
 @given(damaged(), st.data())
 def test_damage_raises_nothing_but_framing_errors(wire: bytes, data: st.DataObject) -> None:
     """And is judged the same in any pieces."""

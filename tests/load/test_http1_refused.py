@@ -227,7 +227,7 @@ mutations = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=160)
 @given(
     st.lists(st.sampled_from(list(STREAMS.values())), min_size=1, max_size=2),
     st.lists(mutations, min_size=1, max_size=4),
@@ -246,7 +246,7 @@ def test_mutated_streams_raise_nothing_but_framing_errors(
     assert outcome([data]) == outcome(pieces) == outcome(bytewise(data))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=80)
 @given(st.binary(max_size=80))
 def test_noise_is_refused(noise: bytes) -> None:
     data = b"HTTP/1." + noise

@@ -210,7 +210,7 @@ frames = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=160, deadline=None)
 @given(
     st.lists(st.one_of(frames, st.binary(max_size=20)), max_size=8), st.lists(st.integers(0, 400))
 )

@@ -123,7 +123,7 @@ def test_wrong_answers_to_the_upgrade(lines: list[str], said: str) -> None:
     assert said in problem(*lines)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(st.binary(max_size=80))
 def test_any_answer_to_the_upgrade_has_a_verdict(head: bytes) -> None:
     assert handshake_problem(head)
@@ -207,7 +207,7 @@ def test_truncated(data: bytes, messages: list[bytes | None]) -> None:
                 parser.end()
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_any_split_gives_the_same_messages(data: st.DataObject) -> None:
     texts = data.draw(st.lists(st.binary(max_size=200), max_size=5))
@@ -216,7 +216,7 @@ def test_any_split_gives_the_same_messages(data: st.DataObject) -> None:
     assert read(split_at(stream, cuts)) == texts
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_a_changed_stream_never_raises_anything_else(data: st.DataObject) -> None:
     stream = bytearray(data.draw(st.sampled_from([stream for stream, _ in STREAMS.values()])))

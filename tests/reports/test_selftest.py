@@ -6,7 +6,7 @@ import json
 
 from diagnose.analysis.scoring import Answer, Told, Truth
 from diagnose.model.finding import Kind, Verdict
-from diagnose.reports.selftest import document, picture, text, verdict
+from diagnose.reports.selftest import document, picture, runs, text, verdict
 
 TRUTHS = [Truth("faulty", frozenset({"low_cpu"})), Truth("sound")]
 TOLD = [
@@ -76,3 +76,7 @@ def test_a_run_that_was_not_valid_says_why_and_blames_no_rule() -> None:
     made = document(TRUTHS, [disturbed], {}, {})
     assert made["rules"]["low_cpu"]["not_valid"] == 1
     assert made["runs"][0]["repeated"]
+
+
+def test_runs_of_a_document_are_those_that_were_told() -> None:
+    assert runs(json.loads(json.dumps(document(TRUTHS, TOLD, ABSENT, {})))) == TOLD

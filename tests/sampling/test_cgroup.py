@@ -79,7 +79,7 @@ def test_membership_cut_off_anywhere() -> None:
         assert seen == whole[: len(seen)]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(st.binary(max_size=80))
 def test_noise_is_no_group(noise: bytes) -> None:
     assert groups(noise, noise, "cpu") == []

@@ -105,7 +105,7 @@ def test_names(name: bytes) -> None:
     assert astuple(stat)[1:] == astuple(parse_stat(stat_line()))[1:]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(st.binary(max_size=15).filter(lambda name: b"\0" not in name))
 def test_any_name(name: bytes) -> None:
     assert astuple(parse_stat(stat_line(name)))[1:] == astuple(parse_stat(stat_line()))[1:]

@@ -85,7 +85,7 @@ def test_the_filter_lets_forks_of_processes_through() -> None:
         assert run_filter(program, FORK[:cut]) == 0
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=80)
 @given(st.integers(1, 2**32 - 1), st.integers(1, 2**32 - 1), st.integers(1, 2**32 - 1))
 def test_filter_and_parser_agree(parent: int, child: int, thread: int) -> None:
     for data in (fork(parent, child), fork(parent, child, thread)):

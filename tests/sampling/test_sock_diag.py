@@ -141,7 +141,7 @@ def test_messages_too_short_for_their_kind(data: bytes) -> None:
         list(parse_dump(data))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(1, 12), st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))),
     st.binary(max_size=9),
@@ -153,7 +153,7 @@ def test_any_rows(rows: list[tuple[int, int, int]], attributes: bytes) -> None:
     assert not is_last(data)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(st.binary(max_size=200))
 def test_noise_ends(noise: bytes) -> None:
     assert is_last(noise) in (True, False)
@@ -218,7 +218,7 @@ ROWS = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=80)
 @given(st.lists(ROWS, max_size=12), st.sampled_from([b"", bytes(4), bytes(7)]))
 def test_columns_and_rows_give_the_same_sums(
     rows: list[tuple[int, int, int, int]], attributes: bytes
@@ -245,7 +245,7 @@ def test_the_kernels_error_is_not_summed(before: bytes) -> None:
         tally(before + error(errno.EPERM))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=80)
 @given(st.binary(max_size=200))
 def test_noise_is_no_row(noise: bytes) -> None:
     with suppress(ValueError, OSError):

@@ -32,7 +32,7 @@ def test_wait_channels(data: bytes, name: str) -> None:
     assert parse_wait_channel(data) == name
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(st.binary(max_size=40))
 def test_a_wait_channel_of_any_bytes(data: bytes) -> None:
     assert not parse_wait_channel(data).startswith("\0")

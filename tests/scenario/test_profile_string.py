@@ -120,7 +120,7 @@ def test_no_generated_body_is_pipelined() -> None:
     refused("16|0||64|mixed", some)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=80)
 @given(st.text("0123456789|,- ax\u0663", max_size=20))
 def test_any_text_is_taken_or_refused(text: str) -> None:
     seen: Scenario | None = None

@@ -193,7 +193,7 @@ def test_the_unknown_method_and_path_of_the_rest_say_nothing() -> None:
     assert (template.method, template.expect) == ("BREW", Expectation())
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=80)
 @given(st.binary(max_size=60), st.integers(0, len(GET)))
 def test_any_bytes_are_a_template(noise: bytes, at: int) -> None:
     for data in (noise, GET[:at] + noise + GET[at:]):

@@ -16,6 +16,9 @@ from diagnose.scenario.catalog import shipped
 from tests.contract_server import FAULTS, ContractServer
 from tests.load.lines import FakeLine, pass_time
 
+# No process and no socket, but half a second of work for each fault: too slow for the unit tests.
+pytestmark = pytest.mark.integration
+
 # The largest bodies take their time, and show nothing that smaller ones do not.
 LARGE = ("upload/2-mib", "upload/10-mib", "upload/20-mib")
 CHECKS = [

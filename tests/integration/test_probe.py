@@ -113,7 +113,7 @@ def test_the_reference_server_as_a_reader_sees_it(diagnose: Diagnose) -> None:
     ],
 )
 def test_a_fault_fails_exactly_its_checks(diagnose: Diagnose, fault: str) -> None:
-    from tests.load.validation.test_contract import FAILING, LARGE
+    from tests.integration.test_contract_faults import FAILING, LARGE
 
     outcome = probe(diagnose, "all", contract(fault), "--only", HTTP1)
     document = outcome.document

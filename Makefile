@@ -33,7 +33,7 @@ unit: $(READY)
 	$(BIN)/python -m pytest -q -n auto --ignore tests/integration -m 'not integration'
 
 integration: $(READY)
-	$(BIN)/python -m pytest -q -n 2 $(INTEGRATION) -m 'integration and not alone'
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(INTEGRATION) -m 'integration and not alone'
 	$(BIN)/python -m pytest -q $(INTEGRATION) -m 'integration and alone'
 
 # Figures for the documentation: needs wrk, h2load, nginx, node, psrecord and a C compiler, and for the

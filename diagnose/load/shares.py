@@ -28,13 +28,15 @@ class Places:
 
 @dataclass(slots=True)
 class Shares:
-    """The responses of each place in a window, and whether one socket stood there all the time.
+    """The responses of each place in a window, whether one socket stood there all the time, and
+    when (monotonic seconds, the same clock in all workers) the one at the beginning was opened.
 
     Places whose request may go unanswered have -1 responses.
     """
 
     responses: list[int] = field(default_factory=list)
     stood: list[bool] = field(default_factory=list)
+    opened: list[float] = field(default_factory=list)
 
 
 def places(connections: Sequence[Connection]) -> Places:
@@ -64,16 +66,20 @@ def shares(begin: Places, end: Places) -> Shares:
             and begin.opened[place] == end.opened[place]
             for place in count
         ],
+        list(begin.opened),
     )
 
 
 def interleaved(parts: Sequence[Shares]) -> Shares:
-    """The places of all workers in the order in which connections are opened: worker n of m has
-    the places n, n + m, n + 2m ..."""
+    """The places of all workers in the order in which they were opened. One worker may have opened
+    all of its own before the next one began; those of one moment take turns."""
     longest = max((len(part.responses) for part in parts), default=0)
     order = [(part, row) for row in range(longest) for part in parts if row < len(part.responses)]
+    order.sort(key=lambda place: place[0].opened[place[1]])
     return Shares(
-        [part.responses[row] for part, row in order], [part.stood[row] for part, row in order]
+        [part.responses[row] for part, row in order],
+        [part.stood[row] for part, row in order],
+        [part.opened[row] for part, row in order],
     )
 
 

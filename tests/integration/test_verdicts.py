@@ -55,8 +55,6 @@ def test_run_directory_holds_the_whole_run(diagnose: Diagnose) -> None:
 @pytest.mark.parametrize(
     ("fault", "scenario", "connections", "expected"),
     [
-        ("single_process", "baseline", "64", "single_threaded"),
-        ("connection_close", "baseline", "64", "connection_closed"),
         ("buffered_body", "upload-20mb", "32", "body_buffered"),
     ],
 )
@@ -103,25 +101,6 @@ http {{ access_log off; default_type text/plain; keepalive_requests 100000000;
     assert outcome.status == (4 if outcome.found else 0)
     manifest = json.loads((diagnose.directory() / "run.json").read_text())
     assert "nginx" in manifest["launch"]["runtimes"].values()
-
-
-def test_node_with_one_process_uses_one_core(diagnose: Diagnose, tmp_path: Path) -> None:
-    node = program("node")
-    script = tmp_path / "server.js"
-    script.write_text(
-        """require('http').createServer((request, response) => {
-  request.resume();
-  request.on('end', () => {
-    response.setHeader('content-type', 'text/plain');
-    response.end(request.method == 'POST' ? '75' : '55');
-  });
-}).listen(process.env.PORT, '127.0.0.1');
-"""
-    )
-    outcome = diagnose.run("baseline", [node, str(script)], "-c", "64", "-d", "2.5")
-    assert outcome.blamed - {"low_cpu"} == {"single_threaded"}, outcome.run["findings"]
-    manifest = json.loads((diagnose.directory() / "run.json").read_text())
-    assert set(manifest["launch"]["runtimes"].values()) == {"node"}
 
 
 def test_several_connection_counts_give_a_run_each(diagnose: Diagnose) -> None:

@@ -18,7 +18,8 @@ from tests.load.rig import ANY, CLOSING, GET, Build
 
 
 def all_stood(*responses: int) -> Shares:
-    return Shares(list(responses), [True] * len(responses))
+    count = len(responses)
+    return Shares(list(responses), [True] * count, [0.0] * count)
 
 
 # -- two moments ---------------------------------------------------------------------------------
@@ -60,10 +61,15 @@ def test_nothing_without_connections() -> None:
 
 
 def test_places_of_workers_come_in_the_order_of_opening() -> None:
-    parts = [all_stood(1, 4, 7), all_stood(2, 5), Shares([3, 6], [False, True])]
+    parts = [all_stood(1, 4, 7), all_stood(2, 5), Shares([3, 6], [False, True], [0.0, 0.0])]
     every = interleaved(parts)
     assert every.responses == [1, 2, 3, 4, 5, 6, 7]
     assert every.stood == [True, True, False, True, True, True, True]
+
+
+def test_a_worker_that_began_later_opened_its_places_later() -> None:
+    parts = [Shares([3, 4], [True] * 2, [1.5, 1.6]), Shares([1, 2], [True] * 2, [1.0, 1.1])]
+    assert interleaved(parts).responses == [1, 2, 3, 4]
 
 
 def test_no_worker_has_no_places() -> None:
@@ -124,7 +130,7 @@ def test_a_place_keeps_count_when_its_connection_is_turned_over(build: Build) ->
     rig.answer(1)
     rig.run_to("ok", 3)
     end = places(rig.engine.connections)
-    assert shares(begin, end) == Shares([3], [False])
+    assert shares(begin, end) == Shares([3], [False], [begin.opened[0]])
     assert (end.before, end.served) == ((2,), (1,))
     assert dict(rig.engine.tally.closes_after) == {2: 1}
 

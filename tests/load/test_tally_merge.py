@@ -241,8 +241,9 @@ def test_bodies_of_workers_are_told_apart_together() -> None:
 
 def test_shares_and_closes_of_workers_are_put_together() -> None:
     served = [True] * 4
-    first = report(1, shares=Shares([20, 0, 22, 0], served), closes_after={10: 5, 3: 1})
-    second = report(0, shares=Shares([19, 21, 0, 0], served), closes_after={10: 7})
+    opened = [1.0, 1.1, 1.2, 1.3]
+    first = report(1, shares=Shares([20, 0, 22, 0], served, opened), closes_after={10: 5, 3: 1})
+    second = report(0, shares=Shares([19, 21, 0, 0], served, opened), closes_after={10: 7})
     result = merge(PLAN, [first, second])
     # In the order of opening: 19, 20, 21, 0, 0, 22, 0, 0.
     assert result.connection_responses == Spread(4, 19, 19, 21, 22, 22)

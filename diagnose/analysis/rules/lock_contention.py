@@ -133,10 +133,12 @@ def _judge(
     by = ""
     if frames is not None:
         by = f"; the profile shows {frames.share:.0%} in {frames.lock}, called by {frames.caller}"
+    # Threads of a pool rest in the same call, without a request too.
+    own = [row for row in part if seen.rest.get(row.key) is not Place.LOCK]
     has_requests = (
         many_loops
         or frames is not None
-        or len(part) >= PER_CONNECTION * seen.asking
+        or len(own) >= PER_CONNECTION * seen.asking
         or _threaded(run, part)
         or (unread and idle_loop)
     )

@@ -33,10 +33,10 @@ from tests.builders import (
 
 
 def per_connection(channel: str = FUTEX, running: float = 0.015, count: int = 64) -> Process:
-    """A thread for each connection, beside the one that accepts."""
+    """A thread for each connection, beside the one that accepts; without a request it reads."""
     return process(
         *threads(1, ACCEPT, switches=0, running=0.0),
-        *threads(count, channel, running=running, first=5000),
+        *threads(count, channel, rest=READ, running=running, first=5000),
     )
 
 
@@ -189,6 +189,14 @@ def test_what_looks_alike(run: Run, verdict: Verdict) -> None:
     assert check(run).verdict is verdict
 
 
+def test_a_pool_of_as_many_threads_as_connections_may_be_idle() -> None:
+    """The JDK's server with 64 threads: they sleep in the same call without a request, too."""
+    members = threads(65, FUTEX, running=0.0174, first=5000)
+    answer = check(idle_cores([process(*members)], runtime="jvm", unloaded_s=None))
+    assert answer.verdict is Verdict.UNKNOWN
+    assert "one worker behind a queue" in answer.claim
+
+
 @pytest.mark.parametrize(
     ("asleep_in_lock", "verdict"),
     [(31, Verdict.UNKNOWN), (33, Verdict.FOUND)],
@@ -196,7 +204,7 @@ def test_what_looks_alike(run: Run, verdict: Verdict) -> None:
 )
 def test_half_of_the_time_is_the_limit(asleep_in_lock: int, verdict: Verdict) -> None:
     members = (
-        *threads(asleep_in_lock, FUTEX, running=0.0156, first=5000),
+        *threads(asleep_in_lock, FUTEX, rest=READ, running=0.0156, first=5000),
         *threads(64 - asleep_in_lock, READ, running=0.0156, first=6000),
     )
     assert check(idle_cores([process(*members)])).verdict is verdict

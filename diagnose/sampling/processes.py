@@ -15,9 +15,9 @@ from diagnose.sampling.schedule import Lowered, Schedule
 # Shares of one core: what each kind of reading may take at most. Threads: 512 that sleep cost 2 ms.
 THREADS_SHARE = 0.007
 THREADS_FAIR = 0.001
-DETAILS_SHARE = 0.002
+DETAILS_SHARE = 0.001
 TREE_SHARE = 0.002
-PSS_SHARE = 0.001
+PSS_SHARE = 0.0005
 TREE_S = 0.25
 # Walking the tree costs 10 us a thread: in between only what forked is looked at.
 WALK_S = 5.0

@@ -48,11 +48,11 @@ class Measured(msgspec.Struct, frozen=True):
     def sentence(self, rule: str) -> str:
         """What a report says of a rule: counts, not only a share, because few runs prove little."""
         record = self.rules.get(rule)
-        where = f"selftest on {self.cores} cores, {self.date[:10]}"
+        where = f"{self.cores} cores, {self.date[:10]}"
         if record is None or not record.all_found:
-            return f"never found in the {where}"
+            return f"never found in the selftest ({where})"
         right = record.all_found - record.false
-        return f"right in {right} of {record.all_found} runs in which it was found ({where})"
+        return f"right in {right} of {record.all_found} selftest runs that found it ({where})"
 
 
 @cache

@@ -70,13 +70,14 @@ def _screen(item: Analyzed) -> Group:
 def _found(finding: Finding) -> list[RenderableType]:
     title = Text("FOUND ", style="red").append(finding.id, style="bold red")
     title.append(f" ({finding.kind.value})", style="red")
+    if finding.measured:
+        # Where and when is in the other forms: a screen has forty lines.
+        title.append(f"  {finding.measured.partition(' (')[0]}", style="dim")
     body: list[RenderableType] = [Text(printable(finding.claim))]
     if finding.evidence:
         body.append(Text(printable(evidence_line(finding)), style="dim"))
     if why := explanation(finding):
         body.append(Text(printable(why), style="yellow" if finding.unexplained else ""))
-    if finding.measured:
-        body.append(Text(f"confidence: {finding.measured}", style="dim"))
     if finding.next_step:
         body.append(
             Text("next: ", style="bold").append(Text(printable(finding.next_step), style="default"))

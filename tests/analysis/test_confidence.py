@@ -31,9 +31,10 @@ def test_precision_is_of_all_that_was_found(stored: Measured) -> None:
 
 
 def test_a_sentence_has_counts_place_and_day(stored: Measured) -> None:
-    where = "selftest on 2 cores, 2026-11-25"
-    assert stored.sentence("low_cpu") == f"right in 27 of 28 runs in which it was found ({where})"
-    assert stored.sentence("errors") == stored.sentence("no_rule") == f"never found in the {where}"
+    where = "(2 cores, 2026-11-25)"
+    assert stored.sentence("low_cpu") == f"right in 27 of 28 selftest runs that found it {where}"
+    never = f"never found in the selftest {where}"
+    assert stored.sentence("errors") == stored.sentence("no_rule") == never
 
 
 def test_what_lacks_a_field_is_not_stored() -> None:

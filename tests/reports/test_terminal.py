@@ -156,6 +156,15 @@ class TestContent:
         assert "nan" not in text
 
 
+def test_how_often_a_rule_was_right_stands_beside_its_name() -> None:
+    said = "right in 27 of 28 selftest runs that found it (2 cores, 2026-11-25)"
+    item = analyzed(make_run(), [replace(make_finding("low_cpu"), measured=said)])
+    assert any(
+        line.startswith("FOUND low_cpu") and "right in 27 of 28 selftest runs that found it" in line
+        for line in shown(item).splitlines()
+    )
+
+
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     text = shown(everywhere("word " * 60), width=width)

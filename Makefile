@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 BIN := $(VENV)/bin
-# Only these files: collecting the others takes ten seconds.
+# Only these files: collecting the others takes ten seconds. A file stays in one process, with what
+# its tests share; those that are not alone wait more than they work.
 INTEGRATION = $(shell grep -rl --include='test_*.py' 'mark.integration' tests)
 
 .PHONY: demo test lint types unit integration bench web format clean
@@ -33,7 +34,7 @@ unit: $(READY)
 	$(BIN)/python -m pytest -q -n auto --ignore tests/integration -m 'not integration'
 
 integration: $(READY)
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(INTEGRATION) -m 'integration and not alone'
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile $(INTEGRATION) -m 'integration and not alone'
 	$(BIN)/python -m pytest -q $(INTEGRATION) -m 'integration and alone'
 
 # Figures for the documentation: needs wrk, h2load, nginx, node, psrecord and a C compiler, and for the

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from diagnose.analysis import confidence
 from diagnose.analysis.scoring import Answer, Told
-from diagnose.cli import selftest
+from diagnose.cli import selftest, selftest_kept
 from diagnose.cli.app import app
 from diagnose.errors import UsageError
 from diagnose.model.finding import Kind, Verdict
@@ -150,7 +151,7 @@ def test_confidence_is_stored_when_asked_for(
 ) -> None:
     package = tmp_path / "package"
     package.mkdir()
-    monkeypatch.setattr(selftest.confidence, "__file__", str(package / "confidence.py"))
+    monkeypatch.setattr(confidence, "__file__", str(package / "confidence.py"))
     monkeypatch.setattr(selftest, "choose", lambda only: [case("one")])
     monkeypatch.setattr(selftest, "run_case", lambda *_: (QUIET, ""))
     result = runner.invoke(
@@ -192,3 +193,55 @@ def test_what_cannot_be_continued_is_a_usage_error(tmp_path: Path, content: str)
     with pytest.raises(UsageError, match="--continue"):
         selftest.selftest("reference", 1, 2.0, tmp_path, False, False, True, False)
     assert (tmp_path / "selftest.json").read_text() == content
+
+
+def test_continuing_repeats_what_failed_or_was_disturbed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    noisy = {**QUIET, "host_noisy": Answer(Verdict.FOUND, Kind.VALIDITY, "others took a core")}
+    told = {"failed": ({}, "it did not start"), "disturbed": (noisy, ""), "fine": (QUIET, "")}
+    asked: list[str] = []
+
+    def run_case(one: Case, *_: object) -> tuple[dict[str, Answer], str]:
+        asked.append(one.name)
+        if len(asked) > 3:
+            # Before anything is run again, Ctrl-C.
+            raise KeyboardInterrupt
+        return told[one.name]
+
+    monkeypatch.setattr(selftest, "run_case", run_case)
+    monkeypatch.setattr(selftest, "choose", lambda only: [case(name) for name in told])
+    arguments = ["selftest", "-o", str(tmp_path), "--continue", "--passes"]
+    assert runner.invoke(app, [*arguments, "1"]).exit_code == 130
+    asked.clear()
+    told = dict.fromkeys(told, (QUIET, ""))
+    assert runner.invoke(app, [*arguments, "1"]).exit_code == 0
+    assert asked == ["failed", "disturbed"]
+    kept = json.loads((tmp_path / "selftest.json").read_text())
+    assert sorted(run["case"] for run in kept["runs"]) == ["disturbed", "failed", "fine"]
+    assert not any(run["problem"] for run in kept["runs"])
+
+
+def test_fewer_passes_lose_no_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(selftest, "run_case", lambda *_: (QUIET, ""))
+    monkeypatch.setattr(selftest, "choose", lambda only: [case("one")])
+    arguments = ["selftest", "-o", str(tmp_path), "--continue", "--passes"]
+    for passes in ("2", "1"):
+        assert runner.invoke(app, [*arguments, passes]).exit_code == 0
+        kept = json.loads((tmp_path / "selftest.json").read_text())
+        assert (kept["passes"], len(kept["runs"])) == (2, 2)
+
+
+@pytest.mark.parametrize("changed", ["code", "window_s", "cores"])
+def test_runs_of_other_conditions_are_not_continued(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, changed: str
+) -> None:
+    monkeypatch.setattr(selftest, "run_case", lambda *_: (QUIET, ""))
+    monkeypatch.setattr(selftest, "choose", lambda only: [case("one")])
+    arguments = ["selftest", "-o", str(tmp_path), "--continue", "--passes", "1"]
+    assert runner.invoke(app, arguments).exit_code == 0
+    path = tmp_path / "selftest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), changed: 0}))
+    result = runner.invoke(app, arguments)
+    assert isinstance(result.exception, UsageError)
+    assert selftest_kept.SAME[changed] in str(result.exception)

@@ -12,6 +12,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,7 @@ class Diagnose:
         """`diagnose run --json` on a free port, unprofiled, with short phases and no pictures."""
         return self(
             *("run", scenario, "--port", "0", "--json", "--profile", "none"),
-            *("--idle", "0.6", "--cooldown", "1.1", "--no-report", *options),
+            *("--warmup", "0.3", "--idle", "0.6", "--cooldown", "0.6", "--no-report", *options),
             *("--", *command),
         )
 
@@ -185,9 +186,16 @@ def diagnose(tmp_path: Path) -> Iterator[Diagnose]:
 
 def free_port() -> int:
     """A port that was free a moment ago."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """So many different ones: asked for one by one, the same may come twice."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for sock in sockets:
+            sock.bind(("127.0.0.1", 0))
+        return [int(sock.getsockname()[1]) for sock in sockets]
 
 
 def listens(port: int) -> bool:

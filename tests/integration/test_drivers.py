@@ -16,7 +16,7 @@ import pytest
 from diagnose.load import drivers
 from diagnose.load.drivers import DriverOutputError, DriverReport
 from diagnose.model.scenario import Protocol, RequestTemplate, Scenario
-from tests.integration.conftest import free_port, listens, program
+from tests.integration.conftest import free_port, free_ports, listens, program
 
 pytestmark = pytest.mark.integration
 
@@ -96,7 +96,7 @@ def nginx(tmp_path: Path) -> Iterator[Nginx]:
         check=True,
         capture_output=True,
     )
-    server = Nginx(home, free_port(), free_port(), free_port())
+    server = Nginx(home, *free_ports(3))
     ports = (server.plain, server.h2c, server.tls)
     text = CONFIGURATION.format(home=home, plain=ports[0], h2c=ports[1], tls=ports[2])
     (home / "nginx.conf").write_text(text)

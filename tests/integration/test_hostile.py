@@ -27,8 +27,7 @@ from diagnose.model.load import Failure, LoadPlan, LoadResult
 from diagnose.model.scenario import Expectation, RequestTemplate, Scenario
 from tests.integration.conftest import Diagnose
 
-# One process drives all rows at once: a second one would drive them again.
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("hostile")]
+pytestmark = pytest.mark.integration
 
 HOSTILE_SERVER = Path(__file__).with_name("hostile_server.py")
 CONNECTIONS = 16

@@ -9,7 +9,9 @@ import pytest
 from reference_server.faults import load_fault
 from tests.integration.conftest import Diagnose, reference
 
-pytestmark = [pytest.mark.integration, pytest.mark.alone]
+pytestmark = pytest.mark.integration
+# Decided by how long answers take, or by which connections are served at all.
+TIMED = pytest.mark.alone
 
 PROTOCOL = {
     *("answered_before_body", "chunked_ignored", "connection_cap", "content_type_dependent"),
@@ -23,10 +25,10 @@ PROTOCOL = {
     [
         ("answered_before_body", "response"),
         ("chunked_ignored", "chunked_response"),
-        ("connection_cap", "served_connections"),
-        ("delayed_ack", "quick_ack_get"),
+        pytest.param("connection_cap", "served_connections", marks=TIMED),
+        pytest.param("delayed_ack", "quick_ack_get", marks=TIMED),
         ("keepalive_capped", "responses_at_close"),
-        ("pipelining_serialized", "one_more_request"),
+        pytest.param("pipelining_serialized", "one_more_request", marks=TIMED),
     ],
 )
 def test_fault_is_named(diagnose: Diagnose, name: str, proof: str) -> None:
@@ -41,6 +43,7 @@ def test_fault_is_named(diagnose: Diagnose, name: str, proof: str) -> None:
     assert not outcome.found & set(fault.false_findings)
 
 
+@TIMED
 def test_a_healthy_server_has_none(diagnose: Diagnose) -> None:
     outcome = diagnose.run("baseline", reference(), "-c", "64", "-d", "2")
     verdicts = {item["id"]: item["verdict"] for item in outcome.run["findings"]}

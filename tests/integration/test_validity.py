@@ -347,7 +347,7 @@ def test_missing_connections_a_short_window_and_noise(diagnose: Diagnose, tmp_pa
     """The server keeps 8 of 64 connections, and another program has a core."""
     command = changed_odd(tmp_path, FEW)
     with busy():
-        outcome = diagnose.run("baseline", command, "-c", "64", "-d", "0.7", "--warmup", "0.3")
+        outcome = diagnose.run("baseline", command, "-c", "64", "-d", "0.85", "--warmup", "0.3")
     missing = outcome.finding("connections_missing")
     assert missing["verdict"] == "found", missing
     assert figures_of(missing)["established"] <= 8

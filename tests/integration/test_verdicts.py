@@ -118,15 +118,8 @@ def test_several_connection_counts_give_a_run_each(diagnose: Diagnose) -> None:
 def test_slow_but_honest_handler_is_not_hung(diagnose: Diagnose) -> None:
     outcome = diagnose.run(
         "baseline",
-        odd("--delay", "2.5"),
-        "-c",
-        "8",
-        "-d",
-        "1.5",
-        "--warmup",
-        "0.2",
-        "--timeout",
-        "4",
+        odd("--delay", "1.2"),
+        *("-c", "8", "-d", "1.1", "--timeout", "3"),
     )
     assert outcome.finding("hung")["verdict"] == "clear"
     assert "errors" not in outcome.found
@@ -134,21 +127,10 @@ def test_slow_but_honest_handler_is_not_hung(diagnose: Diagnose) -> None:
 
 
 def test_profile_names_the_hot_frames(diagnose: Diagnose) -> None:
-    outcome = diagnose(
-        *(
-            "run",
-            "baseline",
-            "--port",
-            "0",
-            "--json",
-            "-c",
-            "32",
-            "-d",
-            "1.5",
-            "--profile",
-            "py_spy",
-        ),
-        *("--", *reference("--workers", "1")),
+    outcome = diagnose.run(
+        "baseline",
+        reference("--workers", "1"),
+        *("-c", "32", "-d", "1", "--profile", "py_spy", "--profile-duration", "2"),
     )
     manifest = json.loads((diagnose.directory() / "run.json").read_text())
     notes = manifest["profiles"]

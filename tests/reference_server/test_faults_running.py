@@ -65,6 +65,7 @@ def taken(server: Server) -> list[int]:
     return sorted(a - b for a, b in zip(with_them, descriptors(server), strict=True))
 
 
+@pytest.mark.alone
 def test_worker_imbalance_gives_all_connections_to_one_worker() -> None:
     with running("--fault", "worker_imbalance", "--workers", "3") as server:
         assert taken(server) == [0, 0, CONNECTIONS]

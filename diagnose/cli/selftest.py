@@ -4,35 +4,30 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import typer
 
-import diagnose
-from diagnose.analysis import confidence
 from diagnose.analysis.engine import rules
 from diagnose.analysis.scoring import Answer, Outcome, Told, Truth, scores
+from diagnose.cli import selftest_kept
 from diagnose.cli.console import errors_to, results_to
 from diagnose.cli.options import check_names, parse_seconds
 from diagnose.errors import UsageError
 from diagnose.model.finding import Kind, Verdict
 from diagnose.reports import selftest as report
-from diagnose.server import host
 from reference_server.gallery import BuildFailed, Case, Group, cases
 from reference_server.made_once import cache_directory
 
 # Shorter than those of a run that a person asks for: there are a hundred of them.
-PHASES = ("--warmup", "0.5", "--idle", "0.7", "--cooldown", "1.1", "--profile-duration", "2")
+PHASES = ("--warmup", "0.5", "--idle", "0.7", "--cooldown", "1.1", "--profile-duration", "1.5")
 WINDOW_S = 1.8
 # A profile takes a quarter of a run. Healthy servers, where rules that read it may be wrong, get
 # one in one pass of three, faulty ones where a finding that is true of them needs it.
@@ -43,9 +38,6 @@ PASS_GROUPS = (Group.FAULT, Group.HEALTHY, Group.EDGE)
 # A run has its own deadlines; past this it is not one of them that was met.
 RUN_S = 120.0
 LAST_LINES = 3
-# Another program took cores that the run needed.
-DISTURBED = "host_noisy"
-RESULT, PICTURE = "selftest.json", "confusion.png"
 
 
 def selftest(
@@ -91,28 +83,33 @@ def selftest(
         Truth(case.name, frozenset(case.true_findings), frozenset(case.possible_findings))
         for case in present
     ]
-    told = _resumed(output / RESULT, present) if resume else []
-    done = {(run.name, run.number) for run in told}
+    about = selftest_kept.about(seconds)
+    told = selftest_kept.resumed(output / selftest_kept.RESULT, present, about) if resume else []
+    passes = max([passes, *(run.number for run in told)])
+    known = {case.name: case for case in present}
+    done = {(run.name, run.number) for run in told if selftest_kept.stands(run, known[run.name])}
     interrupted = False
     try:
         for run in run_all(present, passes, seconds, output, done):
-            if run.repeated:
-                told = [one for one in told if (one.name, one.number) != (run.name, run.number)]
+            # A run that is here already failed, or was disturbed.
+            told = [one for one in told if (one.name, one.number) != (run.name, run.number)]
             told.append(run)
-            _keep(truths, told, absent, passes, output)
+            selftest_kept.keep(truths, told, absent, {**about, "passes": passes}, output)
     except KeyboardInterrupt:
         interrupted = True
-    document = _keep(truths, told, absent, passes, output)
+    document = selftest_kept.keep(truths, told, absent, {**about, "passes": passes}, output)
+    written = [output / selftest_kept.RESULT]
     if png := report.picture(truths, told):
-        (output / PICTURE).write_bytes(png)
+        written.append(output / selftest_kept.PICTURE)
+        written[-1].write_bytes(png)
     if as_json:
         results_to.print(json.dumps(document, indent=1), soft_wrap=True, markup=False)
     else:
         results_to.print(report.text(truths, told, absent), soft_wrap=True, markup=False)
-        results_to.print(f"\n{output / RESULT}\n{output / PICTURE}", markup=False)
+        results_to.print("\n" + "\n".join(map(str, written)), markup=False)
         results_to.print(f"\nVERDICT  {report.verdict(truths, told)}", soft_wrap=True, markup=False)
     if store and not interrupted:
-        _store(document, len(present))
+        selftest_kept.store(document, len(present))
     wrong = any(
         score[outcome]
         for score in scores(truths, told).values()
@@ -155,33 +152,16 @@ def run_all(
             profiled = profiled or bool(may_need and (index + number) % PROFILED_OF == 0)
             told = _told(case, number, seconds, output, profiled)
             _say(f"pass {number}, {index} of {len(present)}", told)
-            if told.found(DISTURBED) and DISTURBED not in case.possible_findings:
+            if (
+                told.found(selftest_kept.DISTURBED)
+                and selftest_kept.DISTURBED not in case.possible_findings
+            ):
                 again.append((case, profiled))
             yield told
         for index, (case, profiled) in enumerate(again, 1):
             told = replace(_told(case, number, seconds, output, profiled), repeated=True)
             _say(f"pass {number}, again, {index} of {len(again)}", told)
             yield told
-
-
-def _resumed(path: Path, present: Sequence[Case]) -> list[Told]:
-    """The runs of these servers that a result holds; none without one.
-
-    Raises: UsageError when it is of another version, or no result at all.
-    """
-    try:
-        document = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--continue: {path} cannot be read: {error}") from None
-    if document.get("version") != diagnose.__version__:
-        raise UsageError(
-            f"--continue: {path} was measured by version {document.get('version')}, and this is "
-            f"{diagnose.__version__}: leave --continue out, or name another directory (-o)"
-        )
-    names = {case.name for case in present}
-    return [run for run in report.runs(document) if run.name in names]
 
 
 def _told(case: Case, number: int, seconds: float, output: Path, profiled: bool) -> Told:
@@ -255,44 +235,3 @@ def _ended(child: subprocess.Popen[str]) -> Iterator[None]:
         for pipe in (child.stdout, child.stderr):
             if pipe is not None:
                 pipe.close()
-
-
-def _keep(
-    truths: Sequence[Truth],
-    told: Sequence[Told],
-    absent: dict[str, str],
-    passes: int,
-    output: Path,
-) -> dict[str, Any]:
-    """Writes the result as it is so far."""
-    document = report.document(
-        truths,
-        told,
-        absent,
-        {
-            "version": diagnose.__version__,
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "cpu": host.cpu_model(),
-            "cores": len(os.sched_getaffinity(0)),
-            "kernel": platform.release(),
-            "passes": passes,
-        },
-    )
-    (output / RESULT).write_text(json.dumps(document, indent=1) + "\n")
-    return document
-
-
-def _store(document: Mapping[str, Any], servers: int) -> None:
-    """Keeps how often each rule was right, with the package."""
-    kept = ("found", "possible", "false", "missed", "undecided")
-    counts = {
-        rule: {outcome: score[outcome] for outcome in kept}
-        for rule, score in document["rules"].items()
-    }
-    about = ("version", "date", "cpu", "cores", "kernel", "passes")
-    text = confidence.encoded(
-        {**{name: document[name] for name in about}, "servers": servers}, counts
-    )
-    path = Path(confidence.__file__).with_name(confidence.FILE)
-    path.write_bytes(text)
-    errors_to.print(f"confidence stored: {path}", soft_wrap=True, markup=False)

@@ -21,7 +21,7 @@ from diagnose.sampling.schedule import Lowered, Schedule
 # Three looks in a window of two seconds, which is what a mean takes.
 OPENED_S = 0.45
 # Of one core.
-SHARE = 0.003
+SHARE = 0.0015
 # Files that are in memory and nowhere else: a body in one of them is counted as memory.
 _IN_MEMORY = "/memfd:"
 _WRITES = os.O_WRONLY | os.O_RDWR

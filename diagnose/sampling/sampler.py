@@ -32,7 +32,7 @@ from diagnose.sampling.sockets import SocketReader
 # of one process costs 0.3 ms, of 64 busy ones 2 ms: down to ten a second the smaller share counts,
 # because memory may grow by gigabytes between two.
 BASE_SHARE = 0.02
-BASE_FAIR = 0.004
+BASE_FAIR = 0.0035
 BASE_FAIR_S = 0.1
 SOCKETS_SHARE = 0.008
 SOCKETS_FAIR = 0.001

@@ -39,8 +39,10 @@ CASES = (
         scenario="baseline",
         run_options=WARM,
         connections=64,
-        # It keeps garbage while there is room, and each request is handed to a thread of the pool.
-        possible_findings=("slower_than_reference",),
+        # One thread of the JDK's server sees which connections have a request, and hands each to a
+        # thread of the pool: with 64 in flight 0.16 to 0.21 of the cores were not wanted, and
+        # low_cpu is said from 0.2.
+        possible_findings=("slower_than_reference", "low_cpu"),
         false_findings=("delayed_ack", "lock_contention", "memory_blowup", "thread_explosion"),
     ),
     Case(

@@ -20,8 +20,10 @@ from diagnose.sampling.schedule import Lowered, Schedule
 
 # Three looks in a window of two seconds, which is what a mean takes.
 OPENED_S = 0.45
-# Of one core.
-SHARE = 0.0015
+# Of one core: at most, and what is fair as long as the measured window has two looks beside the
+# one at its beginning: a mean of connections to others takes two.
+SHARE, FAIR = 0.01, 0.0015
+LOOKS = 2
 # Files that are in memory and nowhere else: a body in one of them is counted as memory.
 _IN_MEMORY = "/memfd:"
 _WRITES = os.O_WRONLY | os.O_RDWR
@@ -47,8 +49,9 @@ class _Known(msgspec.Struct):
 class OpenedReader:
     """Looks at all descriptors of the server's processes when that is due."""
 
-    def __init__(self, port: int) -> None:
-        self._schedule = Schedule("open files and connections to others", OPENED_S, SHARE)
+    def __init__(self, port: int, window_s: float = 5.0) -> None:
+        what = "open files and connections to others"
+        self._schedule = Schedule(what, OPENED_S, SHARE, FAIR, window_s / LOOKS)
         self._files: dict[tuple[int, int], _Known] = {}
         self._downstream: DownstreamReader | None = None
         with contextlib.suppress(OSError):

@@ -10,12 +10,15 @@ from diagnose.model.samples import ProcessSample
 from diagnose.process_tree import descendants
 from diagnose.sampling.forks import ForkListener
 from diagnose.sampling.process import Asked, ProcessReader
-from diagnose.sampling.schedule import Lowered, Schedule
+from diagnose.sampling.schedule import Lowered, Schedule, fair_s
 
 # Shares of one core: what each kind of reading may take at most. Threads: 512 that sleep cost 2 ms.
 THREADS_SHARE = 0.007
 THREADS_FAIR = 0.001
-DETAILS_SHARE = 0.001
+DETAILS_SHARE = 0.01
+DETAILS_FAIR = 0.001
+# So often in the measured window, where the greater share allows it: rules ask for three.
+DETAILS_LOOKS = 4
 TREE_SHARE = 0.002
 PSS_SHARE = 0.0005
 TREE_S = 0.25
@@ -38,15 +41,23 @@ _FEW = Asked(threads=True, forked=False)
 class ProcessTable:
     """Reads the tree below `root`, itself included or not."""
 
-    def __init__(self, root: int, include_root: bool, period_s: float) -> None:
+    def __init__(
+        self, root: int, include_root: bool, period_s: float, window_s: float = 5.0
+    ) -> None:
         self._root = root
         self._include_root = include_root
         self._readers: dict[int, ProcessReader] = {}
         self._ended: set[int] = set()
         self._born: list[int] = []
         self._tree = Schedule("the process tree", TREE_S, TREE_SHARE)
-        self._threads = Schedule("threads", period_s, THREADS_SHARE, THREADS_FAIR)
-        self._details = Schedule("wait channels and switches", DETAILS_S, DETAILS_SHARE)
+        self._threads = Schedule("threads", period_s, THREADS_SHARE, THREADS_FAIR, fair_s(window_s))
+        self._details = Schedule(
+            "wait channels and switches",
+            DETAILS_S,
+            DETAILS_SHARE,
+            DETAILS_FAIR,
+            window_s / DETAILS_LOOKS,
+        )
         self._pss = Schedule("PSS", PSS_S, PSS_SHARE)
         self._pss_turn = 0
         self._pss_left_out: dict[int, float] = {}

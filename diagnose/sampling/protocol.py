@@ -12,7 +12,8 @@ class SamplerPlan(msgspec.Struct, frozen=True):
     """root: the process whose descendants are sampled; include_root: itself as well.
 
     reset_peaks: the peak RSS of each process is reset when a phase begins; only for a server that
-    was launched.
+    was launched. window_s: how long the measured window is: costly things are read some times in
+    it, though that is a greater share of a core in a short one.
     """
 
     root: int
@@ -21,6 +22,7 @@ class SamplerPlan(msgspec.Struct, frozen=True):
     path: str
     rate_hz: float
     reset_peaks: bool = False
+    window_s: float = 5.0
 
 
 class SamplerStatus(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -25,7 +25,7 @@ from diagnose.sampling.processes import ProcessTable
 from diagnose.sampling.procfile import ProcFile
 from diagnose.sampling.protocol import MARK, SamplerPlan, SamplerStatus
 from diagnose.sampling.rare import NOTHING, RareReader
-from diagnose.sampling.schedule import Schedule
+from diagnose.sampling.schedule import Schedule, fair_s
 from diagnose.sampling.sockets import SocketReader
 
 # Shares of one core: what is read in every sample, and the dump of all sockets, at most. A sample
@@ -48,13 +48,15 @@ class Sampler:
     def __init__(self, plan: SamplerPlan) -> None:
         self._plan = plan
         period = 1 / plan.rate_hz
-        self._processes = ProcessTable(plan.root, plan.include_root, period)
+        self._processes = ProcessTable(plan.root, plan.include_root, period, plan.window_s)
         self._rare = RareReader()
-        self._opened = OpenedReader(plan.port)
+        self._opened = OpenedReader(plan.port, plan.window_s)
         self._sockets: SocketReader | None = None
         with contextlib.suppress(OSError):
             self._sockets = SocketReader(plan.port)
-        self._sockets_schedule = Schedule("all sockets", SOCKETS_S, SOCKETS_SHARE, SOCKETS_FAIR)
+        self._sockets_schedule = Schedule(
+            "all sockets", SOCKETS_S, SOCKETS_SHARE, SOCKETS_FAIR, fair_s(plan.window_s)
+        )
         self._elsewhere = False
         self._host = ProcFile("/proc/stat")
         self._base = Schedule("samples", period, BASE_SHARE, BASE_FAIR, BASE_FAIR_S)

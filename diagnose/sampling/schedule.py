@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Three readings a second show all that lasts: a window of 5 s has 15 of them.
+# Three readings a second show all that lasts; ten of a measured window do, where it is long.
 FAIR_S = 1 / 3
+LOOKS = 10
 # Rounding of the times must not skip every other turn.
 _EARLY_S = 0.001
 # Lowered by less than this is no news.
@@ -30,6 +31,11 @@ class Lowered:
             f"reading took {self.cost_s * 1e3:.2g} ms of CPU time, and {self.share:.2%} of a core "
             "is spent on it at most"
         )
+
+
+def fair_s(window_s: float) -> float:
+    """The longest interval that the smaller share may lead to, for a measured window so long."""
+    return max(FAIR_S, window_s / LOOKS)
 
 
 class Schedule:

@@ -52,17 +52,20 @@ def quiet(run: Run, phase: str, tail_s: float) -> Quiet | None:
     threads = {
         key: (busy, name) for key, (busy, name) in _threads(rows).items() if not HELPERS.match(name)
     }
-    seconds = rows[-1].t - rows[0].t
-    return Quiet(_cpu(rows) / seconds if seconds > 0 else 0.0, threads)
+    return Quiet(_cores(rows), threads)
 
 
-def _cpu(rows: Sequence[Sample]) -> float:
-    first = {process.pid: process.user_s + process.system_s for process in rows[0].processes}
-    return sum(
-        max(0.0, process.user_s + process.system_s - first[process.pid])
-        for process in rows[-1].processes
-        if process.pid in first
-    )
+def _cores(rows: Sequence[Sample]) -> float:
+    """Each process over the time for which it was seen: one that came late spins all the same."""
+    first: dict[int, tuple[float, float]] = {}
+    cores: dict[int, float] = {}
+    for sample in rows:
+        for process in sample.processes:
+            used = process.user_s + process.system_s
+            began, before = first.setdefault(process.pid, (sample.t, used))
+            if sample.t > began:
+                cores[process.pid] = max(0.0, used - before) / (sample.t - began)
+    return sum(cores.values())
 
 
 def _threads(rows: Sequence[Sample]) -> dict[tuple[int, int], tuple[float, str]]:

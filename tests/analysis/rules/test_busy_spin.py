@@ -46,6 +46,16 @@ def test_the_share_before_and_after_decides(share: float, verdict: Verdict) -> N
     assert evidence_of(answer)["busiest_before_load"] == pytest.approx(share, abs=0.001)
 
 
+def test_a_worker_that_was_found_late_spins_all_the_same() -> None:
+    """The first samples of the idle phase have its parent only."""
+    parent = Process(threads=(Thread(1, 0.0),))
+    spinner = Thread(9, 1.0, unasked=1.0, name="loop", born=IDLE + 0.5)
+    late = Process(pid=5001, threads=(spinner,), born=IDLE + 0.5, parent=parent.pid)
+    answer = check(make_run(samples=make_samples((parent, late))))
+    assert answer.verdict is Verdict.FOUND, answer.claim
+    assert "PID 5001" in answer.claim
+
+
 def test_a_busy_load_is_no_spin() -> None:
     assert check(make_run(samples=make_samples(two_workers(1.0)))).verdict is Verdict.CLEAR
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from diagnose.load import asking, further, probe
+from diagnose.load import sizes as sizes_module
 from diagnose.load.refused import KEPT, PATH
 from diagnose.load.sizes import TIMES
 from diagnose.model.run import ProbeCheck
@@ -98,7 +99,12 @@ def test_lengths_are_a_quarter_of_each_other(longest: int, lengths: list[int]) -
     assert tried_lengths(longest) == lengths
 
 
-def test_an_upload_is_timed_in_each_length(check: Check) -> None:
+@pytest.mark.parametrize("steep", [False, True])
+def test_an_upload_is_timed_in_each_length(
+    check: Check, monkeypatch: pytest.MonkeyPatch, steep: bool
+) -> None:
+    """Where the last step looks steep, twice the longest comes after it."""
+    monkeypatch.setattr(sizes_module, "_steep", lambda times: steep)
     lengths: list[int] = []
 
     def counted(asked: Asked) -> bytes:
@@ -108,8 +114,24 @@ def test_an_upload_is_timed_in_each_length(check: Check) -> None:
 
     _, sizes = check(counted, UPLOAD)
     assert (sizes.name, sizes.template, sizes.outcome) == ("sizes", "upload", "pass")
-    assert len(sizes.times_s) == len(tried_lengths(4 * MIB)) == 3
-    assert lengths == [each for each in tried_lengths(4 * MIB) for _ in range(TIMES)]
+    assert len(sizes.times_s) == len(tried_lengths(4 * MIB)) + steep == 3 + steep
+    wanted = [each for each in tried_lengths(4 * MIB) for _ in range(TIMES)]
+    if steep:
+        wanted += [8 * MIB] * TIMES
+    assert lengths == wanted
+
+
+def test_more_than_the_server_takes_is_no_fault(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sizes_module, "_steep", lambda times: True)
+
+    def limited(asked: Asked) -> bytes:
+        return response(b"too long", 413) if len(asked.body) > 4 * MIB else counting(asked)
+
+    _, sizes = check(limited, UPLOAD)
+    assert sizes.outcome == "pass"
+    assert len(sizes.times_s) == 3
 
 
 def test_the_longest_of_several_uploads_is_taken(check: Check) -> None:

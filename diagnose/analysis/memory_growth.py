@@ -173,8 +173,12 @@ def connecting(run: Run) -> Opened | None:
     before, opened = before_connections(run), run.samples_in("connect")
     if before is None or not opened or run.manifest.scenario.ramp_s:
         return None
+    # The last sample before may have been taken while a probe's body was still growing the heap.
+    # A phase begins with a sample of everything: where it saw no connection yet, it counts too.
+    none_yet = [n for n, each in enumerate(opened) if each.sockets and not each.sockets.established]
+    begun = [sample.held for sample in opened[: none_yet[-1] + 1]] if none_yet else []
     return Opened(
-        before=before.held,
+        before=max([before.held, *begun]),
         after=opened[-1].held,
         processes=len(opened[-1].processes) - len(before.processes),
         connections=run.load.established if run.load else run.manifest.connections,

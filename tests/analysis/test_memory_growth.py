@@ -14,6 +14,7 @@ from diagnose.analysis.memory_growth import (
     heap_factor,
     responses,
 )
+from diagnose.model.run import Run
 from tests.analysis.working import leaking
 from tests.builders import (
     CONNECT,
@@ -21,6 +22,7 @@ from tests.builders import (
     MIB,
     WARMUP,
     WINDOW,
+    Process,
     flat,
     make_launch,
     make_load,
@@ -119,3 +121,30 @@ def test_the_builders_memory_is_what_is_read() -> None:
     run = leaking(flat(7 * MIB))
     assert {sample.held for sample in run.samples} == {7 * MIB}
     assert msgspec.structs.asdict(run.samples[0])["files"] is None
+
+
+def opening(first_at: float) -> Run:
+    """A heap that grows by 80 MiB as the connect phase begins; connections from then on."""
+    heap = ramp((CONNECT - 0.02, 90 * MIB), (CONNECT + 0.02, 170 * MIB))
+    samples = [
+        msgspec.structs.replace(
+            sample,
+            sockets=sample.sockets
+            and msgspec.structs.replace(
+                sample.sockets, established=0 if sample.t < first_at else 64
+            ),
+        )
+        for sample in make_samples((Process(anonymous=heap),))
+    ]
+    return make_run(samples=samples)
+
+
+def test_what_grew_before_the_first_connection_is_not_theirs() -> None:
+    """A probe's last body still grew the heap when the last sample before them was taken."""
+    opened = connecting(opening(CONNECT + 0.12))
+    assert opened is not None
+    assert opened.growth < MIB
+    # Where the first sample has them already, the growth may be theirs.
+    opened = connecting(opening(CONNECT))
+    assert opened is not None
+    assert opened.growth > 70 * MIB

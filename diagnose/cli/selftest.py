@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +12,7 @@ import typer
 
 from diagnose.analysis.engine import rules
 from diagnose.analysis.scoring import Answer, Outcome, Told, Truth, scores
-from diagnose.cli import selftest_kept
+from diagnose.cli import forked, selftest_kept
 from diagnose.cli.console import errors_to, results_to
 from diagnose.cli.options import check_names, parse_seconds
 from diagnose.errors import UsageError
@@ -27,11 +22,11 @@ from reference_server.gallery import BuildFailed, Case, Group, cases
 from reference_server.made_once import cache_directory
 
 # Shorter than those of a run that a person asks for: there are a hundred of them.
-PHASES = ("--warmup", "0.5", "--idle", "0.7", "--cooldown", "1.1", "--profile-duration", "1.5")
+PHASES = ("--warmup", "0.5", "--idle", "0.65", "--cooldown", "1.1", "--profile-duration", "1.5")
 WINDOW_S = 1.8
 # A profile takes a quarter of a run. Healthy servers, where rules that read it may be wrong, get
-# one in one pass of three, faulty ones where a finding that is true of them needs it.
-PROFILED_OF = 3
+# one in one pass of four, faulty ones where a finding that is true of them needs it.
+PROFILED_OF = 4
 # By default servers as they come (wild) are left out: what they should be found to be is a table
 # in the documentation.
 PASS_GROUPS = (Group.FAULT, Group.HEALTHY, Group.EDGE)
@@ -188,50 +183,21 @@ def run_case(
         command = case.prepare(cache_directory() / "gallery")
     except (BuildFailed, OSError) as error:
         return {}, str(error)
-    words = [sys.executable, "-m", "diagnose", "run", case.scenario, "-c", str(case.connections)]
+    words = ["run", case.scenario, "-c", str(case.connections)]
     words += ["-d", str(seconds), *PHASES, *case.run_options, "--no-report"]
     words += [] if profiled else ["--profile", "none"]
     words += ["--port", "0", "--json", "--name", case.name, "-o", str(output), "--", *command]
     with case.accompanied():
         # A process of its own, as for a user: nothing of one run is left for the next.
-        child = subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **case.environment},
-            start_new_session=True,
-        )
-        with _ended(child):
-            try:
-                printed, complained = child.communicate(timeout=RUN_S)
-            except subprocess.TimeoutExpired:
-                return {}, f"diagnose run was not over after {RUN_S:.0f} s"
+        ended = forked.run(words, case.environment, RUN_S)
+    if ended is None:
+        return {}, f"diagnose run was not over after {RUN_S:.0f} s"
     try:
-        (run,) = json.loads(printed)["runs"]
+        (run,) = json.loads(ended.stdout)["runs"]
     except (ValueError, KeyError):
-        last = " ".join(complained.strip().splitlines()[-LAST_LINES:])
-        return {}, f"diagnose run ended with {child.returncode}: {last}"
+        last = " ".join(ended.stderr.strip().splitlines()[-LAST_LINES:])
+        return {}, f"diagnose run ended with {ended.status}: {last}"
     return {
         each["id"]: Answer(Verdict(each["verdict"]), Kind(each["kind"]), each["claim"])
         for each in run["findings"]
     }, ""
-
-
-@contextmanager
-def _ended(child: subprocess.Popen[str]) -> Iterator[None]:
-    """The child is gone afterwards, whatever happens: it ends its server itself."""
-    try:
-        yield
-    finally:
-        if child.poll() is None:
-            child.send_signal(signal.SIGINT)
-            try:
-                child.wait(15)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
-        for pipe in (child.stdout, child.stderr):
-            if pipe is not None:
-                pipe.close()

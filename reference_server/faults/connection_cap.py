@@ -17,7 +17,7 @@ from reference_server.http11 import Connection
 SCENARIO = "baseline"
 CONNECTIONS = 128
 # Requests that hang are waited for; a shorter timeout makes the run shorter, and nothing else.
-RUN_OPTIONS = ("--timeout", "3")
+RUN_OPTIONS = ("--timeout", "2.5")
 TRUE_FINDINGS = ("connection_cap", "hung")
 POSSIBLE_FINDINGS = ("unfair",)
 FALSE_FINDINGS = (

@@ -15,7 +15,7 @@ from reference_server.entry import Entry
 SCENARIO = "baseline"
 CONNECTIONS = 256
 # Requests that hang are waited for; a shorter timeout makes the run shorter, and nothing else.
-RUN_OPTIONS = ("--timeout", "3")
+RUN_OPTIONS = ("--timeout", "2.5")
 TRUE_FINDINGS = ("fd_exhausted", "hung")
 # It is a cap on connections; and those that wait keep the accept queue full, and the loop awake.
 POSSIBLE_FINDINGS = (

@@ -18,7 +18,7 @@ from reference_server.websocket import websocket
 SCENARIO = "baseline"
 CONNECTIONS = 64
 # Requests that hang are waited for; a shorter timeout makes the run shorter, and nothing else.
-RUN_OPTIONS = ("--timeout", "3")
+RUN_OPTIONS = ("--timeout", "2.5")
 TRUE_FINDINGS = ("hung",)
 # From then on the cores idle and throughput is zero; how much of a window that is depends.
 POSSIBLE_FINDINGS = ("low_cpu", "slow_tail", "slower_than_reference", "stalls", "unfair")

@@ -112,7 +112,7 @@ CASES = (
         recipe=recipe("-DBACKLOG=8", "-DACCEPT_US=2000"),
         needs=NEEDS,
         scenario="limited-conn",
-        run_options=("--timeout", "3"),
+        run_options=("--timeout", "2.5"),
         connections=64,
         true_findings=("accept_bottleneck",),
         possible_findings=(

@@ -19,7 +19,7 @@ SET_RIGHT = (
 
 
 # Until the compiler has done its work beside the requests: it took a core of two for some 3 s.
-WARM = ("--warmup", "4")
+WARM = ("--warmup", "3")
 
 
 def _server(*fault: str, options: tuple[str, ...] = SET_RIGHT) -> tuple[str, ...]:
@@ -149,7 +149,7 @@ CASES = (
         recipe=RECIPE,
         needs=NEEDS,
         scenario="limited-conn",
-        run_options=(*WARM, "--timeout", "3"),
+        run_options=(*WARM, "--timeout", "2.5"),
         connections=256,
         true_findings=("accept_bottleneck",),
         possible_findings=(

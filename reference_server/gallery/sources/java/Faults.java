@@ -27,11 +27,11 @@ final class Faults {
                 digest();
                 baseline.handle(exchange);
             });
-            // Four times the work, with a monitor held that all requests share: next to it what the
+            // Twice the work, with a monitor held that all requests share: next to it what the
             // server itself does for a request, which goes on beside the lock, is little.
             case "global_lock" -> server.routes.put("/baseline11", exchange -> {
                 synchronized (LOCK) {
-                    for (int i = 0; i < 4; i++) {
+                    for (int i = 0; i < 2; i++) {
                         digest();
                     }
                 }

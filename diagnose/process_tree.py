@@ -24,14 +24,18 @@ def descendants(root: int) -> list[int]:
 def children_of(pid: int) -> list[int]:
     """The children that any thread of a process has forked; none when it is gone."""
     children: list[int] = []
-    try:
-        tasks = os.listdir(f"/proc/{pid}/task")
-    except OSError:
-        return children
-    for task in tasks:
+    for task in tasks(pid):
         try:
             with open(f"/proc/{pid}/task/{task}/children", "rb") as file:
                 children += [int(child) for child in file.read().split()]
         except OSError:
             continue
     return children
+
+
+def tasks(pid: int) -> list[int]:
+    """The threads of a process; none when it is gone."""
+    try:
+        return [int(task) for task in os.listdir(f"/proc/{pid}/task")]
+    except OSError:
+        return []

@@ -17,13 +17,13 @@ from types import ModuleType
 def modules(package: str) -> dict[str, ModuleType]:
     """All plug-in modules of a package by name, in alphabetical order.
 
-    A third party's module of the same name replaces ours.
+    A third party's module of the same name replaces ours. Packages inside are rooms of their own.
     """
     home = importlib.import_module(package)
     found = {
         info.name: importlib.import_module(f"{package}.{info.name}")
         for info in pkgutil.iter_modules(home.__path__)
-        if not info.name.startswith("_")
+        if not info.name.startswith("_") and not info.ispkg
     }
     for point in entry_points(group=package):
         found[point.name] = point.load()

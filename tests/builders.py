@@ -538,6 +538,7 @@ def make_run(
     ticks: Sequence[LoadTick] | None = None,
     load: LoadResult | object | None = _UNSET,
     profiles: Sequence[Profile] = (),
+    waits: Sequence[Profile] = (),
     directory: str = "runs/20260401-120000-my-server-baseline-c64",
     **manifest: Any,
 ) -> Run:
@@ -551,6 +552,7 @@ def make_run(
         ticks=_plain_ticks() if ticks is None else tuple(ticks),
         load=result,
         profiles=tuple(profiles),
+        waits=tuple(waits),
     )
 
 
@@ -604,6 +606,25 @@ def make_profile(
         "py_spy", pid, "cpython", 49, sum(weights.values()), 0, f"py_spy-{pid}.folded", remedy
     )
     return Profile(note, tuple((tuple(key.split(";")), count) for key, count in weights.items()))
+
+
+def make_waits(
+    stacks: Mapping[str, int],
+    *,
+    looks: int = 20,
+    kind: str = "off-cpu",
+    unit: str = "samples",
+    runtime: str = "cpython",
+    seconds: float = 1.0,
+    pid: int = 5001,
+) -> Profile:
+    """Stacks of sleeping threads, `thread;frame;...;kernel function`, by how often they were seen,
+    or by microseconds."""
+    file = f"waits-{pid}.folded"
+    note = ProfileNote(
+        "py_spy_dump", pid, runtime, 20, looks, 0, file, kind=kind, unit=unit, seconds=seconds
+    )
+    return Profile(note, tuple((tuple(key.split(";")), count) for key, count in stacks.items()))
 
 
 def make_finding(

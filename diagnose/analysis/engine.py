@@ -8,6 +8,7 @@ from types import ModuleType
 
 from diagnose import registry
 from diagnose.analysis.confidence import Measured, measured
+from diagnose.analysis.located import located
 from diagnose.model.finding import Finding, Kind, Verdict
 from diagnose.model.run import Run
 
@@ -46,7 +47,7 @@ def analyze(run: Run) -> list[Finding]:
         )
     )
     causes = [answer for answer in ranked if answer.id in found and answer.kind is Kind.CAUSE]
-    return [trusted(_explained(answer, causes), measured()) for answer in ranked]
+    return [trusted(located(run, _explained(answer, causes)), measured()) for answer in ranked]
 
 
 def _brings_about(answer: Finding) -> tuple[str, ...]:

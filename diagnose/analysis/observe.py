@@ -262,11 +262,12 @@ def _tick_series(ticks: tuple[LoadTick, ...], field: str) -> TickSeries:
 
 
 def measured_ticks(run: Run) -> tuple[LoadTick, ...]:
-    """The ticks of the measured load, those of the profiled one left out."""
-    profile = run.phase("profile")
-    if profile is None:
+    """The ticks of the measured load, those of the profiled ones left out."""
+    spans = [run.phase(name) for name in ("profile", "off_cpu")]
+    starts = [span.started for span in spans if span is not None]
+    if not starts:
         return run.ticks
-    return tuple(tick for tick in run.ticks if tick.t < profile.started)
+    return tuple(tick for tick in run.ticks if tick.t < min(starts))
 
 
 def bodies_in_server(run: Run) -> list[tuple[float, float, int]]:

@@ -10,6 +10,9 @@ class ProfileNote:
     """How a profile was taken and what came of it; `file` is its collapsed stacks, or ''.
 
     remedy: what to do where the profiler may not be used here.
+    kind: `on-cpu`; `off-cpu`: where threads slept; `lock`: who had the interpreter's lock;
+    `memory`: what was allocated, or held when the process held most.
+    unit: of the stacks' weights: samples, us or bytes. seconds: how long was looked.
     """
 
     profiler: str
@@ -20,6 +23,9 @@ class ProfileNote:
     errors: int
     file: str
     remedy: str = ""
+    kind: str = "on-cpu"
+    unit: str = "samples"
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

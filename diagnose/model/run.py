@@ -178,11 +178,17 @@ class Manifest:
     sampling: tuple[str, ...] = ()
     log: LogExcerpt = field(default_factory=LogExcerpt)
     system_calls: tuple[SystemCalls, ...] = ()
+    waits: tuple[ProfileNote, ...] = ()
+    memory_profiles: tuple[ProfileNote, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run as analysis sees it. load is None when the measured window gave no result."""
+    """A run as analysis sees it. load is None when the measured window gave no result.
+
+    profiles: of running threads. waits: of sleeping ones, and who had the interpreter's lock.
+    memory_profiles: of a second launch, in bytes.
+    """
 
     directory: str
     manifest: Manifest
@@ -190,6 +196,8 @@ class Run:
     ticks: tuple[LoadTick, ...]
     load: LoadResult | None
     profiles: tuple[Profile, ...] = ()
+    waits: tuple[Profile, ...] = ()
+    memory_profiles: tuple[Profile, ...] = ()
 
     def phase(self, name: str) -> PhaseSpan | None:
         """The phase of that name, or None if the run did not get there."""

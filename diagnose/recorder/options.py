@@ -14,6 +14,7 @@ class RunOptions:
     """What to run and how; None means the default that the scenario or the host gives.
 
     command is empty when `attach_pid` names a server that runs already. memory_limit in bytes.
+    probes: ask single requests before the load.
     profile_s: seconds of the profiled window; idle_s, cooldown_s: without load, before and after.
     driver: the name of an external load generator, '' for the embedded engine.
     invocation: the arguments of the command line, for the report to repeat.
@@ -37,6 +38,7 @@ class RunOptions:
     profile_s: float = 3.0
     idle_s: float = 1.0
     cooldown_s: float = 2.0
+    probes: bool = True
     driver: str = ""
     sample_rate_hz: float = 20.0
     environment: dict[str, str] = field(default_factory=dict)

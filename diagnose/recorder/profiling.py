@@ -119,7 +119,7 @@ class Profilers:
         """The system calls of each process where they could be counted; ends what still counts."""
         counted = []
         for entry in self._counting:
-            _end(entry.process)
+            ended(entry.process)
             if counts := _calls.collect(entry.out):
                 counted.append(SystemCalls(entry.pid, entry.seconds, counts))
         self._counting.clear()
@@ -128,7 +128,7 @@ class Profilers:
     def collect(self, into: Path) -> tuple[ProfileNote, ...]:
         """End what still runs, and write the collapsed stacks below `into`."""
         for entry in self._running:
-            collected = entry.module.collect(entry.out, _end(entry.process))
+            collected = entry.module.collect(entry.out, ended(entry.process))
             file = ""
             if collected.folded:
                 file = f"{entry.name}-{entry.pid}.folded"
@@ -151,7 +151,7 @@ class Profilers:
     def close(self) -> None:
         """Nothing of it is left: no process, no file."""
         for process in self._processes():
-            _end(process)
+            ended(process)
         self._scratch.cleanup()
 
 
@@ -165,7 +165,7 @@ def _started(command: list[str]) -> subprocess.Popen[bytes]:
     )
 
 
-def _end(process: subprocess.Popen[bytes]) -> str:
+def ended(process: subprocess.Popen[bytes]) -> str:
     """What a profiler said; it is interrupted, then killed, if it still runs."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)

@@ -29,7 +29,7 @@ from diagnose.model.load import LoadResult
 from diagnose.model.profile import ProfileNote
 from diagnose.model.run import SCHEMA, Launch, Manifest, MemoryGuard, ProbeCheck, ServerEnd
 from diagnose.process_tree import descendants
-from diagnose.recorder import profiling
+from diagnose.recorder import off_cpu, profiling
 from diagnose.recorder.journal import Journal
 from diagnose.recorder.loading import Loads, chosen_driver, most_workers
 from diagnose.recorder.loop import Ended, Loop
@@ -139,8 +139,9 @@ class _Recording:
             self.loop.pump(time.monotonic() + self.options.idle_s)
             self._detect_runtimes()
             said.append(self._standing())
-        with self.journal.phase("probe") as said:
-            said.append(self._probe())
+        if self.options.probes:
+            with self.journal.phase("probe") as said:
+                said.append(self._probe())
         self._keep_log(before_load=True)
         try:
             result = self.loads.measure(self._standing)
@@ -151,6 +152,8 @@ class _Recording:
         if result is not None and self._worth_profiling(result):
             with self.journal.phase("profile") as said:
                 said.append(self._profile(result))
+            with self.journal.phase("off_cpu") as said:
+                said.append(self._off_cpu())
         with self.journal.phase("cooldown") as said:
             self.loop.pump(time.monotonic() + self.options.cooldown_s)
             said.append(self._standing())
@@ -254,6 +257,7 @@ class _Recording:
             path=str(self.journal.writer.samples_path),
             rate_hz=self.options.sample_rate_hz,
             reset_peaks=self.options.attach_pid is None,
+            window_s=self.scenario.duration_s,
         )
         sampler.send(msgspec.json.encode(plan))
 
@@ -343,6 +347,37 @@ class _Recording:
             result = self.loads.finish(pool)
         self.journal.update(profiles=notes, profiled_rps=result.rps if result else None)
         return _profile_said(notes, measured, result)
+
+    def _off_cpu(self) -> str:
+        """The same load once more, and where the server's threads wait in it."""
+        waiting = off_cpu.OffCpu(
+            off_cpu.most_connected(self.manifest.launch.runtimes),
+            self.loop,
+            self.journal.writer.profiles_path,
+        )
+        pool = self.loads.again(0.0, off_cpu.LOAD_S)
+        try:
+            waiting.rest()
+            pool.command(b"go")
+            self.loop.pump(time.monotonic() + PROFILE_SETTLE_S)
+            busy = self._busy_share()
+            if busy >= off_cpu.BUSY_SHARE:
+                return f"the server's cores were busy for {busy:.0%}: it waits for little else"
+            waiting.take()
+        finally:
+            waiting.close()
+            self.loads.finish(pool)
+        self.journal.update(waits=waiting.notes)
+        return off_cpu.said(waiting.notes)
+
+    def _busy_share(self) -> float:
+        """How much of the server's cores is used over a moment, by whomever."""
+        cpus = self.manifest.host.server_cpus
+        before = host_room.core_times(cpus)
+        self.loop.pump(time.monotonic() + off_cpu.MOMENT_S)
+        after = host_room.core_times(cpus)
+        busy, total = (late - early for late, early in zip(after, before, strict=True))
+        return busy / total if total > 0 else 0.0
 
     # -- guards and display ---------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import ipaddress
 import os
 import platform
 import resource
+from collections.abc import Collection
 from pathlib import Path
 
 import psutil
@@ -146,6 +147,14 @@ def host_facts(
         somaxconn=_number("/proc/sys/net/core/somaxconn"),
         descriptor_limit=descriptor_limit,
     )
+
+
+def core_times(cpus: Collection[int]) -> tuple[float, float]:
+    """Seconds for which these cores were busy, and all of their seconds, since the host started."""
+    times = [row for cpu, row in enumerate(psutil.cpu_times(percpu=True)) if cpu in cpus]
+    # guest times are part of user times.
+    total = sum(sum(row[:8]) for row in times)
+    return total - sum(row.idle + row.iowait for row in times), total
 
 
 def cpu_model() -> str:

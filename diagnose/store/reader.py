@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -48,11 +49,9 @@ def read_run(directory: Path) -> Run:
         samples=tuple(_rows(directory / layout.SAMPLES, Sample)),
         ticks=tuple(_rows(directory / layout.TICKS, LoadTick)),
         load=_load(directory / layout.LOAD),
-        profiles=tuple(
-            profile
-            for note in manifest.profiles
-            if (profile := _profile(directory / layout.PROFILES, note)) is not None
-        ),
+        profiles=_profiles(directory, manifest.profiles),
+        waits=_profiles(directory, manifest.waits),
+        memory_profiles=_profiles(directory, manifest.memory_profiles),
     )
 
 
@@ -83,6 +82,12 @@ def _rows(path: Path, kind: type[_Row]) -> list[_Row]:
         except msgspec.MsgspecError as error:
             _log.warning("%s, line %d left out: %s", path.name, number, error)
     return rows
+
+
+def _profiles(directory: Path, notes: Iterable[ProfileNote]) -> tuple[Profile, ...]:
+    """Those whose stacks are there."""
+    found = (_profile(directory / layout.PROFILES, note) for note in notes)
+    return tuple(profile for profile in found if profile is not None)
 
 
 def _profile(directory: Path, note: ProfileNote) -> Profile | None:

@@ -6,8 +6,9 @@ unloaded latency, or, for short requests, by one core of CPU time shared by many
 that sleeps in a lock looks like one of a pool that has nothing to do, so one more thing is asked:
 that these threads had requests (one thread for each connection; or a runtime whose threads wait
 for backends elsewhere; or requests unread although
-somebody waits for events), or that the profile shows calls of a contended lock. Otherwise it is
-unknown, and a look at the stacks tells. Locks between worker processes, of files or shared memory,
+somebody waits for events), or that the profile shows calls of a contended lock, or that the stacks
+of sleeping threads stand in one, at one place of the program. Otherwise it is unknown, and a look
+at the stacks tells. Locks between worker processes, of files or shared memory,
 are seen in the same way.
 """
 
@@ -20,6 +21,7 @@ from diagnose.analysis.rules.gil_bound import BOUND_FROM, LOCKED_RUNTIMES
 from diagnose.analysis.runtimes import runtime_of
 from diagnose.analysis.serving import SERIAL_CORES, Serving, serving
 from diagnose.analysis.thread_time import Place, ThreadTime
+from diagnose.analysis.waiting import wait_site
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.run import Run
 
@@ -50,6 +52,8 @@ THREADED_RUNTIMES = ("cpython", "ruby")
 UNREAD_SHARE = 0.1
 # Healthy servers showed none of the calls of a contended lock; contended ones 5 % to 20 %.
 FRAMES_SHARE = 0.02
+# At one place of the program, with a request: fewer may meet there by chance.
+STANDING = 2.0
 
 
 def check(run: Run) -> Finding:
@@ -65,6 +69,10 @@ def check(run: Run) -> Finding:
     loops_locked = sum(row.share(Place.LOCK) for row in loops)
     locked = sum(row.share(Place.LOCK) for row in part) / len(part) if part else 0.0
     frames = lock_frames(run.profiles)
+    # Stacks of threads with a request that stand in a lock; those of an idle pool are left out.
+    site = wait_site(run.waits, (Place.LOCK,))
+    if site is not None and site.at_once < STANDING:
+        site = None
     running = sum(row.use.running for row in seen.threads)
     rows = [
         Evidence("lock_share", locked, "ratio", LOCKED_FOUND, "samples.jsonl"),
@@ -83,6 +91,8 @@ def check(run: Run) -> Finding:
     many_loops = len(loops) >= 2 and loops_locked >= LOOPS_LOCKED * (len(loops) - 1)
     woken = sum(row.switches or 0.0 for row in part if row.share(Place.LOCK) >= LOCKED_CLEAR)
     many_threads = len(part) >= MIN_THREADS and locked >= LOCKED_FOUND and woken >= WOKEN * seen.rps
+    if site is not None:
+        rows.append(Evidence("threads_standing", site.at_once, "threads", STANDING, site.source))
     named = frames is not None and frames.share >= FRAMES_SHARE
     if not (many_loops or many_threads or named):
         claim = f"threads that serve slept in a lock or an empty queue for {locked:.0%} of the time"
@@ -93,7 +103,8 @@ def check(run: Run) -> Finding:
             claim += f", but were woken for {woken / max(1.0, seen.rps):.0%} of the requests only"
         return finding(__name__, KIND, Verdict.CLEAR, claim, rows)
     why = frames if named else None
-    return _judge(run, seen, left, part, locked, many_loops, why, running, rows)
+    standing = site is not None
+    return _judge(run, seen, left, part, locked, many_loops, why, standing, running, rows)
 
 
 def _judge(
@@ -104,6 +115,7 @@ def _judge(
     locked: float,
     many_loops: bool,
     frames: LockFrames | None,
+    standing: bool,
     running: float,
     rows: list[Evidence],
 ) -> Finding:
@@ -138,6 +150,7 @@ def _judge(
     has_requests = (
         many_loops
         or frames is not None
+        or standing
         or len(own) >= PER_CONNECTION * seen.asking
         or _threaded(run, part)
         or (unread and idle_loop)

@@ -81,3 +81,17 @@ class Progress:
             f"sending {format_bytes(live.bytes_sent_rate)}/s"
         )
         self._live.update(Text(text, style="cyan"), refresh=True)
+
+
+class Quieter(Progress):
+    """For many short runs: their phases pass on the live line only, notes are shown."""
+
+    @classmethod
+    def of(cls, progress: Progress) -> Quieter:
+        """The same display, told less."""
+        quieter = cls(quiet=True)
+        quieter._quiet, quieter._live = progress._quiet, progress._live
+        return quieter
+
+    def phase_done(self, name: str, seconds: float, said: str) -> None:
+        """Nothing: the note of the load has the figures."""

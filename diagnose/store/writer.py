@@ -29,8 +29,7 @@ class RunWriter:
     """
 
     def __init__(self, parent: Path, created: datetime, label: str) -> None:
-        safe = re.sub(r"[^A-Za-z0-9._@-]+", "-", label).strip("-")[:80]
-        base = f"{created:%Y%m%d-%H%M%S}-{safe}"
+        base = f"{created:%Y%m%d-%H%M%S}-{safe_label(label)}"
         try:
             for attempt in range(1, 100):
                 name = base if attempt == 1 else f"{base}-{attempt}"
@@ -85,6 +84,11 @@ class RunWriter:
 
     def _replace(self, name: str, data: bytes) -> None:
         write_whole(self.path / name, data)
+
+
+def safe_label(label: str) -> str:
+    """A label as a part of a file name."""
+    return re.sub(r"[^A-Za-z0-9._@-]+", "-", label).strip("-")[:80]
 
 
 def write_findings(directory: Path, findings: Sequence[Finding]) -> None:

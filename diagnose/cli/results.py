@@ -12,33 +12,48 @@ from diagnose.analysis.engine import analyze
 from diagnose.analysis.figures import figures
 from diagnose.analysis.repeats import repeats
 from diagnose.cli.console import errors_to, results_to
+from diagnose.cli.gates import NOTHING_ASKED, Asked, gated
 from diagnose.model.finding import Kind, Verdict
 from diagnose.model.report import Analyzed
 from diagnose.reports import html, markdown, terminal
 from diagnose.reports import json as json_report
 from diagnose.reports import repeats as repeats_report
+from diagnose.store import archive
 from diagnose.store.reader import read_run
 from diagnose.store.writer import write_findings, write_report
 
 
-def analyzed(directory: Path) -> Analyzed:
-    """The run in a directory with its findings, which are also stored there."""
+def analyzed(directory: Path, shown: str = "") -> Analyzed:
+    """The run in a directory, or in the archive of a bundle, with its findings.
+
+    shown: what reports call the directory.
+    """
+    if archive.is_archive(directory):
+        with archive.unpacked(directory) as unpacked:
+            return analyzed(unpacked, str(directory))
     run = read_run(directory)
+    if shown:
+        run = dataclasses.replace(run, directory=shown)
     found = analyze(run)
     return Analyzed(run, dataclasses.asdict(figures(run)), tuple(found))
 
 
-def finish(directories: Sequence[Path], as_json: bool, report: bool = True) -> int:
+def finish(
+    directories: Sequence[Path],
+    as_json: bool,
+    report: bool = True,
+    asked: Asked = NOTHING_ASKED,
+) -> int:
     """Analyze runs, write their reports if wanted, print the verdicts; the exit status."""
     # The verdict of an interrupted run is short work: another Ctrl-C must not lose it.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        return _finish(directories, as_json, report)
+        return _finish(directories, as_json, report, asked)
     finally:
         signal.signal(signal.SIGINT, before)
 
 
-def _finish(directories: Sequence[Path], as_json: bool, report: bool) -> int:
+def _finish(directories: Sequence[Path], as_json: bool, report: bool, asked: Asked) -> int:
     items = [analyzed(directory) for directory in directories]
     if as_json:
         sys.stdout.write(json_report.render(items) + "\n")
@@ -67,7 +82,10 @@ def _finish(directories: Sequence[Path], as_json: bool, report: bool) -> int:
     for item in items:
         if item.run.manifest.state == "interrupted":
             errors_to.print("interrupted: the verdict rests on what was measured until then")
-    return max((exit_status(item) for item in items), default=0)
+    statuses = [exit_status(item) for item in items]
+    if asked.anything:
+        return gated(items, statuses, asked, as_json)
+    return max(statuses, default=0)
 
 
 def exit_status(item: Analyzed) -> int:

@@ -10,9 +10,14 @@ from rich.logging import RichHandler
 import diagnose
 from diagnose.cli import (
     attach,
+    bundle,
+    compare,
     demo,
     doctor,
     findings,
+    history,
+    investigate,
+    minimize,
     probe,
     reference,
     report,
@@ -59,8 +64,13 @@ def options(
 
 app.command("run")(run.run)
 app.command("attach")(attach.attach)
+app.command("investigate")(investigate.investigate)
+app.command("compare")(compare.compare)
+app.command("minimize")(minimize.minimize)
 app.command("probe")(probe.probe)
 app.command("report")(report.report)
+app.command("bundle")(bundle.bundle)
+app.command("history")(history.history)
 app.command("scenarios")(scenarios.scenarios)
 app.command("findings")(findings.findings)
 app.command("doctor")(doctor.doctor)

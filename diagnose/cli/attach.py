@@ -107,4 +107,4 @@ def attach(
         invocation=tuple(sys.argv[1:]),
     )
     counts = parse_counts(connections, chosen)
-    run_command.record_all(base, counts, as_json, report=not no_report)
+    raise typer.Exit(run_command.record_all(base, counts, as_json, report=not no_report))

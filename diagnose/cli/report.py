@@ -11,13 +11,28 @@ from diagnose.cli.console import errors_to, results_to
 from diagnose.cli.options import check_names
 from diagnose.cli.results import analyzed
 from diagnose.errors import UsageError
-from diagnose.reports import gcannon, html, markdown, pr_comment, terminal
+from diagnose.reports import (
+    gcannon,
+    github,
+    html,
+    junit,
+    markdown,
+    pr_comment,
+    profile_change,
+    speedscope,
+    terminal,
+)
 from diagnose.reports import json as json_report
+from diagnose.store import archive
 from diagnose.store.writer import write_findings, write_report
 
-FORMATS = ("terminal", "markdown", "html", "json", "gcannon", "pr-comment")
+FORMATS = (
+    *("terminal", "markdown", "html", "json", "gcannon", "pr-comment", "junit", "github"),
+    *("speedscope", "profile-change"),
+)
+AGAINST = ("pr-comment", "profile-change")
 # Forms that are files beside the run.
-WRITTEN = {"markdown": markdown.files, "html": html.files}
+WRITTEN = {"markdown": markdown.files, "html": html.files, "speedscope": speedscope.files}
 
 
 def _schema(wanted: bool) -> None:
@@ -27,13 +42,15 @@ def _schema(wanted: bool) -> None:
 
 
 def report(
-    run: list[Path] = typer.Argument(help="Run directories, as `diagnose run` prints them."),
+    run: list[Path] = typer.Argument(
+        help="Run directories, as `diagnose run` prints them, or bundles."
+    ),
     form: str = typer.Option(
         "terminal", "--format", help=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}."
     ),
     as_json: bool = typer.Option(False, "--json", help="The same as --format json."),
     against: list[Path] = typer.Option(
-        [], "--against", help="A run to compare with, in a pr-comment; may be given again."
+        [], "--against", help="A run to compare with; in a pr-comment it may be given again."
     ),
     schema: bool = typer.Option(
         False,
@@ -48,14 +65,20 @@ def report(
     markdown writes report.md and its pictures into each run directory and prints the path, html
     writes report.html, one file with everything in it. gcannon prints the lines of the benchmark's
     load generator, then what it does not count. pr-comment prints the table and the findings as a
-    comment on a pull request.
+    comment on a pull request, junit JUnit XML, github annotations of GitHub Actions. speedscope
+    writes the profiles for speedscope, profile-change prints which functions cost a request more or
+    less CPU time than in the run of --against.
     """
     form = "json" if as_json else form
     check_names([form], FORMATS, "format")
-    if against and form != "pr-comment":
-        raise UsageError("--against is for --format pr-comment")
+    if against and form not in AGAINST:
+        raise UsageError(f"--against is for --format {' and '.join(AGAINST)}")
+    if form == "profile-change" and (len(against) != 1 or len(run) != 1):
+        raise UsageError("--format profile-change takes one run, and one with --against")
     items = [analyzed(directory) for directory in run]
     for item in items:
+        if archive.is_archive(Path(item.run.directory)):
+            continue
         try:
             write_findings(Path(item.run.directory), item.findings)
         except OSError as error:
@@ -66,13 +89,19 @@ def report(
         sys.stdout.write(json_report.render(items) + "\n")
     elif form == "gcannon":
         sys.stdout.write(gcannon.render(items) + "\n")
+    elif form == "junit":
+        sys.stdout.write(junit.render(items))
+    elif form == "github":
+        sys.stdout.write(github.render(items) + "\n")
+    elif form == "profile-change":
+        results_to.print(profile_change.render(analyzed(against[0]), items[0]))
     elif form == "pr-comment":
         base = [analyzed(directory) for directory in against]
         sys.stdout.write(pr_comment.render(items, base) + "\n")
     elif form in WRITTEN:
         for item in items:
             try:
-                written = write_report(Path(item.run.directory), WRITTEN[form](item))
+                written = write_report(_place(Path(item.run.directory)), WRITTEN[form](item))
             except OSError as error:
                 raise UsageError(
                     f"cannot write into {item.run.directory}: {error.strerror}; copy the run to a "
@@ -81,3 +110,13 @@ def report(
             typer.echo(str(written[0]))
     else:
         results_to.print(terminal.render(items))
+
+
+def _place(run: Path) -> Path:
+    """Where the report of a run goes: into its directory, or into a new one beside its archive."""
+    if not archive.is_archive(run):
+        return run
+    stem = next(run.name.removesuffix(end) for end in archive.SUFFIXES if run.name.endswith(end))
+    place = run.with_name(f"{stem}-report")
+    place.mkdir(exist_ok=True)
+    return place

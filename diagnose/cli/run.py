@@ -10,6 +10,8 @@ from pathlib import Path
 import typer
 
 from diagnose.cli.console import Progress
+from diagnose.cli.contrast import contrast, words_of
+from diagnose.cli.gates import NOTHING_ASKED, Asked, wanted_gates
 from diagnose.cli.options import (
     adapt,
     check_target,
@@ -25,6 +27,8 @@ from diagnose.cli.options import (
 from diagnose.cli.results import finish
 from diagnose.errors import UsageError
 from diagnose.recorder import RunOptions, record
+from diagnose.recorder.memory_profile import check_name as check_memory_profile
+from diagnose.recorder.memory_profile import memory_profile as profile_memory
 from diagnose.store.reader import read_run
 
 # More take more than an hour of the shortest scenario.
@@ -85,6 +89,26 @@ READ_RATE = typer.Option(
 RUNS = typer.Option(
     1, "--runs", help="Repeat the run so often; the best counts, and the spread is shown."
 )
+MEMORY_PROFILE = typer.Option(
+    "", "--memory-profile", help="Launch the server once more below scalene, memray or auto."
+)
+AGAINST = typer.Option(
+    "", "--against", help="Then compare with this command in pairs, or with `reference`."
+)
+FAIL_ON = typer.Option(
+    None, "--fail-on", help="Findings, with commas: only these make the exit status 1."
+)
+BUDGET_MEMORY = typer.Option(
+    None, "--budget-memory", help="Exit status 1 when the peak RSS is above this, like 512M."
+)
+MIN_RPS_RATIO = typer.Option(
+    None, "--min-rps-ratio", help="Exit status 1 below this share of --baseline's throughput."
+)
+BASELINE = typer.Option(None, "--baseline", help="A stored run to hold the throughput against.")
+JUNIT = typer.Option(None, "--junit", help="Write the result as JUnit XML into this file.")
+ANNOTATIONS = typer.Option(
+    False, "--annotations", help="Print the result as annotations of GitHub Actions, too."
+)
 ALLOW_REMOTE = typer.Option(False, "--allow-remote", help="Load an address that is not loopback.")
 
 
@@ -127,12 +151,22 @@ def run(
     send_rate: str | None = SEND_RATE,
     read_rate: str | None = READ_RATE,
     runs: int = RUNS,
+    memory_profile: str = MEMORY_PROFILE,
+    against: str = AGAINST,
+    fail_on: str | None = FAIL_ON,
+    budget_memory: str | None = BUDGET_MEMORY,
+    min_rps_ratio: float | None = MIN_RPS_RATIO,
+    baseline: Path | None = BASELINE,
+    junit: Path | None = JUNIT,
+    annotations: bool = ANNOTATIONS,
     allow_remote: bool = ALLOW_REMOTE,
 ) -> None:
     """Launch a server, wait until it answers, load it, sample it, and say what is wrong.
 
     Exit status: 0 nothing found, 1 a cause or symptom was found, 2 usage, 3 the server failed to
-    start or died, 4 the measurement is not valid and nothing else was found, 130 interrupted.
+    start or died, 4 the measurement is not valid and nothing else was found, 130 interrupted. With
+    --fail-on, --budget-memory or --min-rps-ratio it is 1 when one of these is not kept or cannot be
+    told, and 0 when all are.
     """
     words = list(command or ())
     if raw is not None and scenario and not names_scenario(scenario):
@@ -179,13 +213,28 @@ def run(
         driver=driver,
         invocation=tuple(sys.argv[1:]),
     )
-    record_all(base, parse_counts(connections, chosen), as_json, runs, report=not no_report)
+    asked = Asked(wanted_gates(fail_on, budget_memory, min_rps_ratio, baseline), junit, annotations)
+    check_memory_profile(memory_profile)
+    counts = parse_counts(connections, chosen)
+    if against and as_json:
+        raise UsageError("--against prints a table: `diagnose compare --json` is for programs")
+    other = words_of(against) if against else ()
+    status = record_all(base, counts, as_json, runs, not no_report, asked, memory_profile)
+    if other and status in (0, 1, 4):
+        contrast(base, counts[-1], against, other)
+    raise typer.Exit(status)
 
 
 def record_all(
-    base: RunOptions, counts: list[int], as_json: bool, runs: int = 1, report: bool = True
-) -> None:
-    """So many runs for each connection count, then the verdicts; ends the program with the status.
+    base: RunOptions,
+    counts: list[int],
+    as_json: bool,
+    runs: int = 1,
+    report: bool = True,
+    asked: Asked = NOTHING_ASKED,
+    memory: str = "",
+) -> int:
+    """So many runs for each connection count, then the verdicts; the exit status.
 
     The counts take turns: what changes on the machine meanwhile falls on all of them.
     """
@@ -198,4 +247,8 @@ def record_all(
             directories.append(record(replace(base, connections=count), progress))
             if read_run(directories[-1]).manifest.state == "interrupted":
                 break
-    raise typer.Exit(finish(directories, as_json, report))
+        if memory:
+            progress.note("the server once more, below a memory profiler")
+            last = replace(base, connections=counts[-1])
+            profile_memory(directories[-1], last, memory, progress)
+    return finish(directories, as_json, report, asked)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from diagnose.analysis.held import held_lines
 from diagnose.model.finding import Finding, Verdict
 from diagnose.model.report import Analyzed
 from diagnose.reports.phrases import caveats, explanation, figure_rows, headline, setting
 from diagnose.reports.repeating import command_line, fenced
-from diagnose.units import format_value
+from diagnose.units import format_bytes, format_value
 
 FILE = "report.md"
 
@@ -92,6 +93,17 @@ def _profiles(item: Analyzed) -> list[str]:
             "|---|---|",
         ]
         lines += [f"| {share:.1%} | {_code(frame)} |" for frame, share in profile.hot_leaves()]
+        lines.append("")
+    if held := held_lines(item.run.memory_profiles):
+        lines += [
+            "## Lines that held most memory, in a second launch",
+            "",
+            "| | line |",
+            "|---|---|",
+        ]
+        lines += [
+            f"| {format_bytes(one.bytes)} {one.how} | {_code(one.at.short)} |" for one in held
+        ]
         lines.append("")
     return lines
 

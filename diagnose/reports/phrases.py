@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from diagnose.analysis.held import held_lines
 from diagnose.model.finding import PROFILE_ONLY, Finding, Kind, Verdict
 from diagnose.model.report import Analyzed
 from diagnose.units import format_bytes, format_rate, format_seconds, format_value
@@ -158,6 +159,14 @@ def short_frame(frame: str, limit: int = 48) -> str:
     name, paren, place = frame.partition(" (")
     short = name + (f" ({place.rpartition('/')[2]}" if paren else "")
     return short if len(short) <= limit else "..." + short[3 - limit :]
+
+
+def held_text(item: Analyzed, limit: int = 3) -> str:
+    """The lines that held or allocated most memory in a second launch; '' without a profile."""
+    return ", ".join(
+        f"{line.at.short} {format_bytes(line.bytes)} ({line.how})"
+        for line in held_lines(item.run.memory_profiles, limit)
+    )
 
 
 def evidence_line(finding: Finding, limit: int = 3) -> str:

@@ -19,6 +19,7 @@ from diagnose.reports.phrases import (
     explanation,
     figure_rows,
     headline,
+    held_text,
     setting,
     short_frame,
 )
@@ -131,4 +132,8 @@ def _hot(item: Analyzed) -> list[tuple[str, str]]:
         )
         rows.append((f"hot, PID {profile.note.pid}", leaves))
     missing = [note for note in item.run.manifest.profiles if not note.file]
-    return rows + [(f"no profile, {note.pid}", note.remedy) for note in missing]
+    rows += [(f"no profile, {note.pid}", note.remedy) for note in missing]
+    if text := held_text(item):
+        rows.append(("held by", text))
+    untold = [note for note in item.run.manifest.memory_profiles if not note.file]
+    return rows + [(f"no {note.profiler}", note.remedy) for note in untold]

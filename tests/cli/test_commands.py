@@ -46,6 +46,7 @@ from tests.store.stored import store
 COMMANDS = (
     *("run", "attach", "probe", "report", "scenarios"),
     *("findings", "doctor", "selftest", "reference", "demo"),
+    *("investigate", "compare", "minimize", "bundle", "history"),
 )
 runner = CliRunner()
 

@@ -1,0 +1,102 @@
+"""What a request costs function by function, in two runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from diagnose.analysis.figures import figures
+from diagnose.analysis.profile_change import Way, changes, costs, mixed
+from diagnose.model.report import Analyzed
+from diagnose.model.run import Run
+from diagnose.reports import profile_change
+from tests.builders import make_load, make_profile, make_run
+from tests.reports.screens import analyzed
+
+
+def run(stacks: dict[str, int], responses: int = 5000) -> Run:
+    load = make_load(responses=responses, ok=responses)
+    return make_run(load=load, profiles=[make_profile(stacks)])
+
+
+BASE = {"main;parse": 600, "main;send": 300, "main;log": 100}
+
+
+def test_costs_add_up_to_the_cpu_time_of_a_request() -> None:
+    one = run(BASE)
+    seen = figures(one)
+    assert seen.cpu_cores
+    total = seen.cpu_cores * seen.duration_s / seen.responses
+    told = costs(one)
+    assert sum(cost.seconds for cost in told.values()) == pytest.approx(total)
+    assert told["parse"].seconds == pytest.approx(0.6 * total)
+    # Binomial: sqrt(p (1 - p) / n).
+    assert told["parse"].error == pytest.approx(total * (0.6 * 0.4 / 1000) ** 0.5)
+
+
+def test_a_function_that_costs_the_same_does_not_change_although_others_grow() -> None:
+    """Half the requests in the same CPU time: each costs twice; all of it is parsing."""
+    new = run({"main;parse": 800, "main;send": 150, "main;log": 50}, responses=2500)
+    (change,) = changes(run(BASE), new)
+    assert (change.frame, change.way) == ("parse", Way.GREW)
+
+
+def test_what_came_and_what_went() -> None:
+    new = run({"main;parse": 600, "main;send": 300, "main;json": 100})
+    found = {change.frame: change.way for change in changes(run(BASE), new)}
+    assert found == {"log": Way.GONE, "json": Way.APPEARED}
+
+
+def test_noise_is_no_change() -> None:
+    assert changes(run(BASE), run({"main;parse": 615, "main;send": 290, "main;log": 95})) == []
+
+
+def test_several_profilers_on_one_process_count_once() -> None:
+    one = run(BASE)
+    twice = replace(one, profiles=(*one.profiles, make_profile({"native": 1000})))
+    assert "native" not in costs(twice)
+
+
+@pytest.mark.parametrize(
+    ("new", "why"),
+    [
+        (run({"main;parse": 10}), "10 samples"),
+        (make_run(profiles=[make_profile(BASE)], samples=()), "no CPU time"),
+        (
+            replace(
+                run(BASE),
+                profiles=(
+                    replace(make_profile(BASE), note=replace(make_profile(BASE).note, rate_hz=99)),
+                ),
+            ),
+            "different ways: py_spy on-cpu at 49 Hz; py_spy on-cpu at 99 Hz",
+        ),
+    ],
+)
+def test_what_differs_in_kind_is_refused(new: Run, why: str) -> None:
+    assert why in mixed(run(BASE), new)
+    with pytest.raises(ValueError, match=r"."):
+        changes(run(BASE), new)
+    console = Console(width=120, record=True)
+    with console.capture() as captured:
+        console.print(profile_change.render(item(run(BASE)), item(new)))
+    assert "cannot be compared" in captured.get()
+
+
+def item(one: Run) -> Analyzed:
+    return analyzed(one, ())
+
+
+def test_the_table() -> None:
+    new = run({"main;parse": 600, "main;send": 300, "main;[b]json": 100})
+    console = Console(width=120)
+    with console.capture() as captured:
+        console.print(profile_change.render(item(run(BASE)), item(new)))
+    text = captured.get()
+    assert "appeared" in text
+    assert "[b]json" in text
+    with console.capture() as captured:
+        console.print(profile_change.render(item(run(BASE)), item(run(BASE))))
+    assert "no function changed" in captured.get()

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # its tests share; those that are not alone wait more than they work.
 INTEGRATION = $(shell grep -rl --include='test_*.py' 'mark.integration' tests)
 
-.PHONY: demo test lint types unit integration bench web format clean
+.PHONY: demo test lint types unit integration bench docs web format clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "diagnose needs Python 3.11 or newer")'
@@ -45,6 +45,11 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.sampling
 	$(BIN)/python -m benchmarks.reference
+
+# The site below site/, from docs/ and the findings' advice pages.
+docs: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(BIN)/python -m mkdocs build --strict --quiet
 
 # The libraries of the HTML report, bundled anew into the package: needs Node.js and npm.
 web:

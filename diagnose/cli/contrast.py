@@ -68,6 +68,7 @@ def contrast(options: RunOptions, connections: int, said: str, words: tuple[str,
 def comparison_of(
     sides: Sides, base: str, new: str, found: tuple[str, ...], seconds: float
 ) -> report.Comparison:
+    """What the pairs say so far. found: in what runs differ beside the server."""
     count = sides.pairs
     one, two = sides.base[:count], sides.new[:count]
     rows = sides.rows()

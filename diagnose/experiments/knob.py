@@ -110,8 +110,8 @@ def table(seen: Seen) -> list[str]:
         if not values:
             lines.append(f"{label}: too few responses, or the load was the limit")
             continue
-        low, high = f"{min(values):,.0f}", f"{max(values):,.0f}"
-        line = f"{label}: {low if low == high else f'{low} to {high}'} requests a second"
+        span = f"{min(values):,.0f} to {max(values):,.0f}"
+        line = f"{label}: {span} requests a second"
         if label != first and len(values) == len(base) > 1:
             interval = bootstrap_interval(log_ratios(base, values))
             low, high = interval.ratios

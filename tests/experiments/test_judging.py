@@ -374,6 +374,6 @@ class TestKnob:
     def test_a_line_for_each_value(self) -> None:
         runs = {"WORKERS=1": rps(1000, 1000, 1000), "WORKERS=2": rps(1900, 1900, 1900)}
         first, second = knob.table({**runs})
-        assert first.startswith("WORKERS=1: 1,000 requests a second")
+        assert first.startswith("WORKERS=1: 1,000 to 1,000 requests a second")
         assert "1.90x of WORKERS=1 (1.90 to 1.90)" in second
         assert "too few" in knob.table({"WORKERS=1": []})[0]

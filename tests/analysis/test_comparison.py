@@ -114,7 +114,7 @@ def test_the_first_look_can_find_something() -> None:
 
 
 def test_servers_that_are_the_same_differ_at_most_as_often_as_alpha() -> None:
-    """300 simulated comparisons with all looks; benchmarks/power.py has 10,000 with real noise."""
+    """300 simulated comparisons with all looks; benchmarks/compare.py draws 10,000."""
     random = np.random.default_rng(11)
     wrong = 0
     metrics = METRICS[:3]

@@ -127,7 +127,7 @@ class Diagnose:
         """`diagnose run --json` on a free port, unprofiled, with short phases and no pictures."""
         return self(
             *("run", scenario, "--port", "0", "--json", "--profile", "none"),
-            *("--warmup", "0.3", "--idle", "0.6", "--cooldown", "0.6", "--no-report", *options),
+            *("--warmup", "0.3", "--idle", "0.4", "--cooldown", "0.4", "--no-report", *options),
             *("--", *command),
         )
 

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 from diagnose.analysis.frames import Frame, blamed, frame
 from diagnose.analysis.thread_time import BLOCKING, Place, place_of
-from diagnose.model.profile import Profile
+from diagnose.model.profile import AT_REST, Profile
 
-AT_REST = "[at rest]"
 # What a thread without work ends in, where it was not seen at rest: an event loop, an accept, the
 # queue of a pool. The three innermost frames are looked at.
 _IDLE = re.compile(

@@ -8,6 +8,7 @@ import re
 import socket
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -61,7 +62,7 @@ def bundle(
     path = output or Path(f"{run.resolve().name}.tar.gz")
     if not path.name.endswith(archive.SUFFIXES):
         raise UsageError(f"-o takes a name that ends with .tar.gz, not {path.name}")
-    if repeat:
+    if repeat and recipe(item) is not None:
         errors_to.print(
             f"running the reproduction {repeat} times, and once on the reference server: it takes "
             "a minute",
@@ -135,9 +136,11 @@ def _reports(item: Analyzed, result: Tried) -> dict[str, bytes]:
     files = {
         "REPORT.md": bug_report.render(item, result).encode(),
         html.FILE: html.render(item),
-        "scenario.toml": to_toml(item.run.manifest.scenario).encode(),
         **charts.pictures(item.run),
     }
+    # Raw bytes that are no text are in run.json only.
+    with suppress(UsageError):
+        files["scenario.toml"] = to_toml(item.run.manifest.scenario).encode()
     if item.run.profiles or item.run.waits:
         files.update(speedscope.files(item))
     if result.recipe is not None:

@@ -39,6 +39,7 @@ from diagnose.store import together
 from diagnose.store.layout import MANIFEST
 
 BUDGET_S = 180.0
+SERVER_FAILED = 3
 
 
 def compare(
@@ -76,8 +77,8 @@ def compare(
 
     A metric got better or worse when that is no chance (paired sign-flip test, for all metrics
     together) and matters: by 2 % at least, and by more than the base differs from itself here.
-    Exit status: 0 nothing got worse, 1 something did, 2 usage, 3 a server failed to start, 130
-    interrupted: what was measured is compared.
+    Exit status: 0 nothing got worse, 1 something did, 2 usage, 3 a server failed to start, died or
+    answered nothing right, 130 interrupted: what was measured is compared.
     """
     words = list(what or ())
     if base is None and new is None:
@@ -97,10 +98,6 @@ def compare(
         requests=requests,
         timeout=timeout,
         path=path,
-        rate=None,
-        ramp=None,
-        send_rate=None,
-        read_rate=None,
     )
     counts = parse_counts(count, chosen)
     if len(counts) > 1:
@@ -183,4 +180,6 @@ def _show(done: report.Comparison, as_json: bool) -> int:
         results_to.print(text, soft_wrap=True, markup=False)
     else:
         results_to.print(report.render(done))
+    if done.failed:
+        return SERVER_FAILED
     return 1 if done.regressed else 0

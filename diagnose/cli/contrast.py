@@ -81,6 +81,7 @@ def comparison_of(
         base_runs=tuple(run.run.directory for run in one),
         new_runs=tuple(run.run.directory for run in two),
         differences=found,
-        stopped=sides.stopped,
+        stopped=sides.stopped or sides.failed,
+        failed=bool(sides.failed),
         seconds=seconds,
     )

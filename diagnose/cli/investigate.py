@@ -106,10 +106,6 @@ def investigate(
             requests=requests,
             timeout=timeout,
             path=path,
-            rate=None,
-            ramp=None,
-            send_rate=None,
-            read_rate=None,
         )
         counts = parse_counts(count, chosen)
         if len(counts) > 1:

@@ -78,7 +78,9 @@ def minimize(
         scenario = named(smallest.scenario, smallest.connections, about.id)
         write_whole(directory / SCENARIO_FILE, to_toml(scenario).encode())
         last = last_that_shows(search, about.id) or base
-        attempt = None if search.stopped == "interrupted" else tried(last, 1)
+        # Other findings of the run would be shown in its place.
+        alone = replace(last, findings=tuple(one for one in last.findings if one.id == about.id))
+        attempt = None if search.stopped == "interrupted" else tried(alone, 1)
     done = report.Minimized(
         finding=about.id,
         claim=about.claim,

@@ -26,6 +26,15 @@ class Sides:
     stopped: str = ""
 
     @property
+    def failed(self) -> str:
+        """Which server died, or answered nothing right, and when; '' where none did."""
+        for name, runs in (("base", self.base), ("new", self.new)):
+            for number, run in enumerate(runs, 1):
+                if why := _failure(run):
+                    return f"the {name} server {why} in run {number}"
+        return ""
+
+    @property
     def pairs(self) -> int:
         """Whole pairs."""
         return min(len(self.base), len(self.new))
@@ -84,6 +93,9 @@ def record_pairs(
                 raise
             sides.stopped = f"a run failed: {error}"
             return sides
+        if failed := sides.failed:
+            sides.stopped = failed
+            return sides
         if number + 1 in LOOKS and decided(sides.rows()):
             return sides
         spent = clock() - began
@@ -92,6 +104,16 @@ def record_pairs(
             return sides
     sides.stopped = "" if decided(sides.rows()) else f"{LOOKS[-1]} pairs did not decide"
     return sides
+
+
+def _failure(run: Analyzed) -> str:
+    """What a server did that leaves nothing to compare; '' where it served."""
+    manifest, load = run.run.manifest, run.run.load
+    if manifest.state == "interrupted":
+        return ""
+    if manifest.end.when:
+        return f"ended (status {manifest.end.status}) during {manifest.end.when}"
+    return "" if load is not None and load.ok else "gave no right answer"
 
 
 def _recorded(options: RunOptions, observer: Observer) -> Analyzed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,9 +26,6 @@ from diagnose.model.report import Analyzed
 from diagnose.recorder import Observer, RunOptions, record
 from diagnose.store.reader import read_run
 from diagnose.store.writer import write_findings
-
-# A run at a time, forth and back: A B, B A. A drift of the machine falls on all legs.
-Note = Callable[[str], None]
 
 
 class Stopped(Exception):
@@ -84,6 +81,7 @@ def analyzed(directory: Path) -> Analyzed:
 
 
 def _interleaved(legs: Sequence[Leg], repeats: int) -> Iterator[tuple[int, Leg]]:
+    """Forth and back, A B, B A: a drift of the machine falls on all legs."""
     for number in range(repeats):
         for leg in legs if number % 2 == 0 else reversed(legs):
             yield number, leg

@@ -14,7 +14,6 @@ from diagnose.model.experiment import Change
 from diagnose.model.finding import Verdict
 from diagnose.model.report import Analyzed
 from diagnose.model.run import Run
-from diagnose.model.scenario import RequestTemplate
 from diagnose.recorder import Observer, RunOptions, record
 from diagnose.store.writer import write_findings
 
@@ -43,38 +42,19 @@ def ranges(run: Run) -> tuple[Range, ...]:
 def change(run: Run, smallest: dict[str, float]) -> Change:
     """A smaller load as a change of the run's own."""
     scenario = run.manifest.scenario
-    templates: tuple[RequestTemplate, ...] = scenario.templates
+    templates = scenario.templates
     if "templates" in smallest:
         kept = list(dict.fromkeys(template.name for template in templates))
         kept = kept[: int(smallest["templates"])]
         templates = tuple(template for template in templates if template.name in kept)
     longest = max((template.body_length for template in scenario.templates), default=0)
     if "body_bytes" in smallest and longest:
-        templates = _shortened(templates, smallest["body_bytes"] / longest)
+        templates = scaled(templates, longest / smallest["body_bytes"])
     return Change(
         connections=int(smallest["connections"]),
         duration_s=smallest.get("duration_s", scenario.duration_s),
         templates=None if templates == scenario.templates else templates,
     )
-
-
-def _shortened(templates: tuple[RequestTemplate, ...], part: float) -> tuple[RequestTemplate, ...]:
-    if part >= 1:
-        return templates
-    made = []
-    for template in templates:
-        length = max(1, round(template.body_length * part))
-        if not template.body_length:
-            made.append(template)
-            continue
-        (same,) = scaled((template,), 1)
-        body = same.expect.body
-        if body == str(template.body_length):
-            body = str(length)
-        made.append(
-            replace(template, body_length=length, expect=replace(template.expect, body=body))
-        )
-    return tuple(made)
 
 
 class Smallest:

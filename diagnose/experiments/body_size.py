@@ -44,15 +44,15 @@ QUADRATIC, LINEAR = 1.5, 1.25
 MIN_SPREAD = 16 * 2**20
 
 
-def scaled(templates: tuple[RequestTemplate, ...], part: int) -> tuple[RequestTemplate, ...]:
-    """The same requests with generated bodies of a part of the length. The answer may name it."""
+def scaled(templates: tuple[RequestTemplate, ...], divisor: float) -> tuple[RequestTemplate, ...]:
+    """The same requests with shorter generated bodies. The answer may name the length."""
     return tuple(
         replace(
             template,
-            body_length=max(1, template.body_length // part),
+            body_length=_length(template, divisor),
             expect=replace(
                 template.expect,
-                body=_answer(template, part),
+                body=_answer(template, divisor),
             ),
         )
         if template.body_length
@@ -61,10 +61,14 @@ def scaled(templates: tuple[RequestTemplate, ...], part: int) -> tuple[RequestTe
     )
 
 
-def _answer(template: RequestTemplate, part: int) -> str | None:
+def _length(template: RequestTemplate, divisor: float) -> int:
+    return max(1, round(template.body_length / divisor))
+
+
+def _answer(template: RequestTemplate, divisor: float) -> str | None:
     """Servers that answer with the length of the body answer with the new one."""
     if template.expect.body == str(template.body_length):
-        return str(max(1, template.body_length // part))
+        return str(_length(template, divisor))
     return template.expect.body
 
 

@@ -7,7 +7,7 @@ are idle. What each connection costs in memory or threads is seen between two co
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from diagnose.analysis.memory_growth import connecting
 from diagnose.analysis.scalability import FEWEST_POINTS, scalability
@@ -136,8 +136,13 @@ def _threads(run: Analyzed) -> float | None:
     return float(threads(run.run)) or None
 
 
-def _each(base: Run, seen: Seen, of: object, limits: tuple[float, float], unit: str) -> Judged:
-    assert callable(of)
+def _each(
+    base: Run,
+    seen: Seen,
+    of: Callable[[Analyzed], float | None],
+    limits: tuple[float, float],
+    unit: str,
+) -> Judged:
     some, most = counts(base.manifest.connections)[-2:]
     less, more = told(seen, _label(some), of), told(seen, _label(most), of)
     if not less or not more:

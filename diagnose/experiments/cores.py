@@ -38,6 +38,8 @@ FEWEST_BOUND = 1.2
 # Of the speed-up that is possible: a serial server reaches next to nothing of it, one that scales
 # nearly all. Between them it could be either.
 SERIAL_PART, PARALLEL_PART = 0.35, 0.6
+# Two runs differ by as much.
+WORTH_SAYING = 0.03
 
 
 def legs(base: Run, suspects: Collection[str]) -> tuple[Leg, ...] | str:
@@ -74,7 +76,7 @@ def judge(base: Run, seen: Seen, suspect: Finding) -> Judged:
     room = bound - 1
     if max(ratios) <= 1 + SERIAL_PART * room:
         effect = f"up to {bound:.2g}x on these cores if it used them all"
-        if mean(ratios) < 1:
+        if mean(ratios) < 1 - WORTH_SAYING:
             effect += f"; {1 - mean(ratios):.0%} slower on all cores"
             if base.manifest.host.cpu_mode == "shared":
                 # With one core the server has it to itself: what is lost may be the load's doing.

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# The second frame of a sleeping thread's stack that stood there without load, too.
+AT_REST = "[at rest]"
+
 
 @dataclass(frozen=True, slots=True)
 class ProfileNote:

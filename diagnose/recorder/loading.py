@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-import psutil
-
 from diagnose.child import Child
 from diagnose.errors import DiagnoseError, UsageError, WorkerFailed
 from diagnose.load import drivers
@@ -339,7 +337,5 @@ def _trial_words(at_its_limit: bool, more: bool) -> str:
 
 def _idle_seconds(cpus: tuple[int, ...]) -> float:
     """Seconds for which these cores were idle since the system started."""
-    times = psutil.cpu_times(percpu=True)
-    return sum(
-        times[cpu].idle + getattr(times[cpu], "iowait", 0.0) for cpu in cpus if cpu < len(times)
-    )
+    busy, total = host_room.core_times(cpus)
+    return total - busy

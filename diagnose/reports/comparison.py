@@ -29,7 +29,8 @@ COLORS = {
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """What was compared, and what came of it. differences: what differs beside the server, which
-    the user wanted to be compared all the same. stopped: why it ended undecided."""
+    the user wanted to be compared all the same. stopped: why it ended undecided. failed: a
+    server died, or answered nothing right."""
 
     base: str
     new: str
@@ -40,6 +41,7 @@ class Comparison:
     new_runs: tuple[str, ...]
     differences: tuple[str, ...] = ()
     stopped: str = ""
+    failed: bool = False
     seconds: float = 0.0
 
     @property
@@ -77,6 +79,8 @@ def said(row: Row) -> str:
 
 def verdict(done: Comparison) -> str:
     """The last line."""
+    if done.failed:
+        return done.stopped
     if not done.rows:
         return "nothing to compare: no figure was measured on both sides"
     by: dict[Change, list[str]] = {}
@@ -122,7 +126,7 @@ def render(done: Comparison) -> RenderableType:
         for line in _changed(done)
     ]
     parts += [Text(printable(f"differs: {one}"), style="yellow") for one in done.differences]
-    style = "bold red" if done.regressed else "bold"
+    style = "bold red" if done.regressed or done.failed else "bold"
     parts.append(Text("VERDICT  " + printable(verdict(done)), style=style))
     return Group(*parts)
 
@@ -130,8 +134,8 @@ def render(done: Comparison) -> RenderableType:
 def document(done: Comparison) -> dict[str, Any]:
     """`{"schema": 1, "base", "new", "pairs", "regressed": [metric], "metrics": [{"metric", "base",
     "new", "ratio", "low", "high", "p", "threshold", "noise", "change", "more_pairs"}], "findings":
-    [...], "differences", "stopped", "runs": {"base", "new"}}`; low and high are null with one
-    pair."""
+    [...], "differences", "stopped", "failed", "runs": {"base", "new"}}`; low and high are null
+    with one pair."""
 
     def finite(value: float) -> float | None:
         return value if math.isfinite(value) else None
@@ -162,6 +166,7 @@ def document(done: Comparison) -> dict[str, Any]:
         "findings": [dataclasses.asdict(one) for one in done.findings],
         "differences": list(done.differences),
         "stopped": done.stopped,
+        "failed": done.failed,
         "seconds": round(done.seconds, 1),
         "runs": {"base": list(done.base_runs), "new": list(done.new_runs)},
     }

@@ -83,6 +83,8 @@ def render(done: Investigation) -> RenderableType:
         ]
         if one.effect:
             body.append(Text(printable(f"effect: {one.effect}")))
+        if one.outcome is Outcome.CONFIRMED and one.suspect.next_step:
+            body.append(Text(printable(f"next: {one.suspect.next_step}")))
         parts += [title, Padding(Group(*body), (0, 0, 1, 2))]
     for name, why in done.plan.left_out:
         parts.append(Text(printable(f"no experiment: {name}: {why}"), style="yellow"))
@@ -103,6 +105,8 @@ def verdict(done: Investigation) -> str:
         )
         for outcome in ORDER
     }
+    if not done.decisions and done.plan.experiments and not done.complete:
+        return f"ended before an experiment was over; the first run: {headline(done.base)}"
     if not done.decisions:
         rest = [name for name, _ in done.plan.left_out]
         if rest:
@@ -123,8 +127,8 @@ def ruled_out_by_observation(done: Investigation) -> list[str]:
 
 def document(done: Investigation) -> dict[str, Any]:
     """For programs: `{"schema": 1, "base", "complete", "seconds", "plan": [...], "decisions":
-    [{"id", "outcome", "experiment", "predicted", "seen", "effect", "evidence", "runs",
-    "seconds"}], "runs", "left_out"}`."""
+    [{"id", "outcome", "experiment", "suspected", "predicted", "seen", "effect", "next_step",
+    "evidence", "runs", "seconds"}], "runs", "left_out"}`."""
     return {
         "schema": SCHEMA,
         "base": done.base.run.directory,
@@ -149,6 +153,7 @@ def document(done: Investigation) -> dict[str, Any]:
                 "predicted": one.predicted,
                 "seen": one.seen,
                 "effect": one.effect,
+                "next_step": one.suspect.next_step if one.outcome is Outcome.CONFIRMED else "",
                 "evidence": [dataclasses.asdict(row) for row in one.evidence],
                 "runs": list(one.runs),
                 "seconds": round(one.seconds, 1),

@@ -67,7 +67,9 @@ def _commands(done: Minimized) -> list[str]:
 
 
 def _outcome(done: Minimized) -> str:
-    if done.tried is None or done.tried.recipe is None:
+    if done.tried is None:
+        return "commands of standard tools were not tried"
+    if done.tried.recipe is None:
         return "no commands of standard tools are known that show this finding"
     recipe, seen = done.tried.recipe, done.tried.seen
     expected = f"the last one prints {recipe.figure}: {recipe.expectation} is the symptom"

@@ -20,6 +20,8 @@ MIB = 2**20
 # Where the reader's server listens.
 PORT = 8080
 LOAD_S = 10
+# Requests beside a load; each may take two seconds to be given up.
+ASKED = 8
 BODY = "/tmp/diagnose-body"
 LOG = "/tmp/diagnose-server.log"
 # All processes of a background job are in its process group, in an interactive shell and below
@@ -140,9 +142,9 @@ def _url(base: str, template: RequestTemplate) -> str:
     return shlex.quote(base + template.target)
 
 
-def _wrk(run: Run, url: str, options: str = "") -> str:
+def _wrk(run: Run, url: str, options: str = "", seconds: int = LOAD_S) -> str:
     connections = min(run.manifest.connections, 1000)
-    return f"wrk -t1 -c{connections} -d{LOAD_S}s{options} {url}"
+    return f"wrk -t1 -c{connections} -d{seconds}s{options} {url}"
 
 
 def _upload(run: Run, base: str) -> tuple[str, int] | None:
@@ -236,6 +238,26 @@ def _failures(run: Run, finding: Finding, base: str) -> Recipe | None:
     )
 
 
+def _turned_away(run: Run, finding: Finding, base: str) -> Recipe | None:
+    """Requests on new connections that get no answer while the load has its own.
+
+    wrk counts late answers as timeouts, and none that never come.
+    """
+    template = _plain_get(run)
+    if template is None:
+        return None
+    url = _url(base, template)
+    count = (
+        f"sleep 2; for i in $(seq {ASKED}); do curl -s -m 2 -o /dev/null -w '%{{http_code}}\\n' "
+        f"{url}; done | grep -c 000"
+    )
+    return Recipe(
+        finding.id, f"the requests of {ASKED} on new connections that got no answer", "",
+        (f"{_wrk(run, url, seconds=2 + 3 * ASKED)} > /dev/null &", count), ASKED / 2, True,
+        ("wrk", "curl", "grep"),
+    )  # fmt: skip
+
+
 def _late(run: Run, finding: Finding, base: str) -> Recipe | None:
     """Requests one after the other on one connection, which a late acknowledgment holds up."""
     template = _plain_get(run)
@@ -313,9 +335,9 @@ _MAKERS: dict[str, Maker] = {
     "keepalive_capped": _reconnects,
     "errors": _failures,
     "crashed": _failures,
-    "hung": _failures,
-    "connection_cap": _failures,
-    "fd_exhausted": _failures,
+    "hung": _turned_away,
+    "connection_cap": _turned_away,
+    "fd_exhausted": _turned_away,
     "delayed_ack": _late,
     "slow_tail": _tail,
     "wrong_answers": _wrong_get,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import fields
 from enum import Enum
 from typing import Any
 
+from diagnose.errors import UsageError
 from diagnose.model.scenario import Expectation, RequestTemplate, Scenario
 
 _LEFT_OUT = ("name", "title", "templates", "connections")
@@ -14,7 +16,10 @@ _LEFT_OUT = ("name", "title", "templates", "connections")
 
 def to_toml(scenario: Scenario) -> str:
     """The text; what is as by default is left out. A request that stands n times in a row is
-    written once, with `repeat = n`."""
+    written once, with `repeat = n`.
+
+    Raises: UsageError when the bytes of a raw request are no text.
+    """
     plain = Scenario(scenario.name, "", "", (), ())
     lines = [f"title = {_value(scenario.title)}"]
     lines.append(f"connections = {_value(list(scenario.connections))}")
@@ -39,8 +44,7 @@ def _request(template: RequestTemplate) -> list[str]:
     plain = RequestTemplate("", "GET", "")
     lines = [f"name = {_value(template.name)}"]
     if template.raw is not None:
-        # Bytes of the wire as text: each is one of the first 256 characters.
-        lines.append(f"raw = {_value(template.raw.decode('latin-1'))}")
+        lines.append(_raw(template.name, template.raw))
     else:
         lines.append(f"target = {_value(template.target)}")
         if template.method != plain.method:
@@ -60,6 +64,19 @@ def _request(template: RequestTemplate) -> list[str]:
     if expected:
         lines.append(f"expect = {_table(expected)}")
     return lines
+
+
+def _raw(name: str, data: bytes) -> str:
+    """The bytes as text, or as the number of random ones that the name gives.
+
+    Raises: UsageError when they are neither.
+    """
+    try:
+        return f"raw = {_value(data.decode())}"
+    except UnicodeDecodeError:
+        if data == random.Random(name).randbytes(len(data)):
+            return f"random_bytes = {len(data)}"
+    raise UsageError(f"request {name!r} has bytes that are no text: a scenario file cannot hold it")
 
 
 def _table(values: dict[str, Any]) -> str:

@@ -10,14 +10,17 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from diagnose.cli import investigate
+from diagnose.cli import investigate, minimize
 from diagnose.cli.app import app
 from diagnose.cli.contrast import words_of
 from diagnose.errors import DiagnoseError
 from diagnose.experiments import _running
 from diagnose.model.finding import Verdict
 from diagnose.model.report import Analyzed
-from tests.builders import make_finding, make_launch, make_load, make_manifest, make_run
+from diagnose.recorder import RunOptions
+from diagnose.reports.bug_report import Tried
+from diagnose.reports.reproduction import recipe
+from tests.builders import ended, make_finding, make_launch, make_load, make_manifest, make_run
 from tests.experiments.legs import SHARED, leg
 from tests.reports.screens import analyzed
 from tests.store.stored import store
@@ -92,6 +95,15 @@ class TestStored:
         assert result.exit_code == 0
         assert "differs: connections: 64 and 8" in result.output
 
+    def test_a_side_that_died_is_no_comparison(self, healthy: Path, tmp_path: Path) -> None:
+        """It has no figures to be worse by: that must not pass for as good."""
+        dead = store(tmp_path / "b", make_run(load=None, end=ended(5)))
+        result = runner.invoke(app, ["compare", str(healthy), str(dead), "--anyway", "--json"])
+        assert result.exit_code == 3, result.output
+        document = json.loads(result.output)
+        assert document["failed"]
+        assert "the new server ended (status 5) during window" in document["stopped"]
+
     def test_directories_of_runs_are_paired(self, tmp_path: Path) -> None:
         for name, rate in (("old", 5000), ("new", 4000)):
             for number in range(10):
@@ -149,6 +161,7 @@ class TestInvestigate:
             *("single_threaded", "confirmed", "cores"),
         )
         assert document["complete"]
+        assert one["next_step"] == "start one worker per core"
         (kept,) = tmp_path.glob("*-investigation/investigation.json")
         assert json.loads(kept.read_text()) == document
 
@@ -163,6 +176,9 @@ class TestInvestigate:
         assert status == 130
         assert not document["complete"]
         assert document["decisions"] == []
+        words = ["investigate", "baseline", "-c", "64", "-o", str(tmp_path), "--", "./my-server"]
+        said = " ".join(runner.invoke(app, words).output.split())
+        assert "VERDICT ended before an experiment was over" in said
 
 
 def test_history_lists_what_can_be_read(tmp_path: Path) -> None:
@@ -179,3 +195,30 @@ def test_history_lists_what_can_be_read(tmp_path: Path) -> None:
     assert [run["created"][:7] for run in document["runs"]] == ["2026-03", "2026-04"]
     assert (tmp_path / "history.png").read_bytes().startswith(b"\x89PNG")
     assert "holds no run of 'nobody'" in refused("history", str(tmp_path), "--name", "nobody")
+
+
+def test_commands_for_a_minimal_load_show_its_own_finding(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The run has another finding, which standard tools would show sooner."""
+    found = (make_finding("single_threaded"), make_finding("connection_cap"))
+    run = analyzed(make_run(directory=str(tmp_path / "run")), found)
+    options = RunOptions(run.run.manifest.scenario, 64, ("./my-server",))
+    shown: list[tuple[str, ...]] = []
+
+    def tried(item: Analyzed, repetitions: int) -> Tried:
+        shown.append(tuple(finding.id for finding in item.findings))
+        return Tried(recipe(item))
+
+    monkeypatch.setattr(minimize, "stored", lambda path: (run, options))
+    monkeypatch.setattr(minimize, "tried", tried)
+    monkeypatch.setattr(minimize.Smallest, "confirm", lambda self: True)
+    monkeypatch.setattr(minimize.Smallest, "find", lambda self, told, over: None)
+    words = ["minimize", "RUN", "--finding", "connection_cap", "-o", str(tmp_path), "--json"]
+    result = runner.invoke(app, words)
+    assert result.exit_code == 0, result.exception
+    assert shown == [("connection_cap",)]
+    document, _ = json.JSONDecoder().raw_decode(result.output[result.output.index("{") :])
+    assert "got no answer" in document["outcome"]
+    (written,) = tmp_path.glob("*-minimal/minimal.toml")
+    assert "connections = [64]" in written.read_text()

@@ -329,9 +329,56 @@ def test_withheld(classes: dict[str, int], outcome: Outcome) -> None:
     assert judged(withheld, runs, "answered_before_body").outcome is outcome
 
 
+@pytest.mark.parametrize(
+    ("short", "long", "leak", "retained"),
+    [
+        # In MiB, after three times the responses.
+        pytest.param(50, 150, CONFIRMED, REFUTED, id="grows in step"),
+        pytest.param(150, 155, REFUTED, CONFIRMED, id="stays"),
+        pytest.param(50, 95, UNDECIDED, UNDECIDED, id="between"),
+        pytest.param(1, 2, REFUTED, REFUTED, id="next to nothing"),
+    ],
+)
+def test_again(
+    monkeypatch: pytest.MonkeyPatch, short: int, long: int, leak: Outcome, retained: Outcome
+) -> None:
+    kept = {1000.0: short * 2.0**20, 3000.0: long * 2.0**20}
+
+    def responses(run: Analyzed) -> float:
+        assert run.run.load is not None
+        return run.run.load.rps
+
+    monkeypatch.setattr(again, "_responses", responses)
+    monkeypatch.setattr(again, "_kept", lambda run: kept[responses(run)])
+    runs = {again.SHORT: [leg(1000.0)], again.LONG: [leg(3000.0)]}
+    assert judged(again, runs, "memory_leak").outcome is leak
+    assert judged(again, runs, "memory_retained").outcome is retained
+
+
 @pytest.mark.parametrize("suspect", ["memory_leak", "memory_retained"])
 def test_again_without_memory_is_undecided(suspect: str) -> None:
     assert judged(again, {}, suspect).outcome is UNDECIDED
+
+
+@pytest.mark.parametrize(
+    ("suspect", "reader", "each", "outcome"),
+    [
+        ("memory_per_connection", "_memory", 1e6, CONFIRMED),
+        ("memory_per_connection", "_memory", 1e4, REFUTED),
+        ("memory_per_connection", "_memory", 2e5, UNDECIDED),
+        ("thread_explosion", "_threads", 1.0, CONFIRMED),
+        ("thread_explosion", "_threads", 0.0, REFUTED),
+        ("thread_explosion", "_threads", 0.3, UNDECIDED),
+    ],
+)
+def test_what_each_connection_takes(
+    monkeypatch: pytest.MonkeyPatch, suspect: str, reader: str, each: float, outcome: Outcome
+) -> None:
+    # The rate stands for the number of connections.
+    monkeypatch.setattr(connections, reader, lambda run: 5 + each * run.run.load.rps)
+    runs = {f"{count} connections": [leg(float(count))] for count in (4, 16, 64)}
+    assert judged(connections, runs, suspect).outcome is outcome
+    assert judged(connections, {}, suspect).outcome is UNDECIDED
 
 
 class TestKnob:

@@ -13,7 +13,7 @@ from diagnose.errors import UsageError
 from diagnose.experiments import _pairs
 from diagnose.model.report import Analyzed
 from diagnose.recorder import RunOptions
-from tests.builders import make_scenario
+from tests.builders import ended, make_scenario
 from tests.experiments.legs import leg
 from tests.experiments.test_running import Observer
 
@@ -93,6 +93,26 @@ def test_ctrl_c_keeps_the_whole_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     recorded(monkeypatch, {"base": steady(1000), "new": stopping})
     sides = _pairs.record_pairs(BASE, NEW, Observer(), 1e9)
     assert sides.stopped == "interrupted"
+    assert sides.pairs == 2
+
+
+@pytest.mark.parametrize("side", ["base", "new"])
+@pytest.mark.parametrize("how", ["died", "answered nothing right"])
+def test_a_server_that_dies_or_answers_nothing_leaves_nothing_to_compare(
+    monkeypatch: pytest.MonkeyPatch, side: str, how: str
+) -> None:
+    def broken(number: int) -> Analyzed:
+        one = leg(1000 if how == "died" or number == 1 else 0)
+        if how == "died" and number > 1:
+            manifest = replace(one.run.manifest, end=ended(5))
+            return replace(one, run=replace(one.run, manifest=manifest))
+        return one
+
+    other = "new" if side == "base" else "base"
+    recorded(monkeypatch, {side: broken, other: steady(1000)})
+    sides = _pairs.record_pairs(BASE, NEW, Observer(), 1e9)
+    words = "ended (status 5) during window" if how == "died" else "gave no right answer"
+    assert sides.stopped == sides.failed == f"the {side} server {words} in run 2"
     assert sides.pairs == 2
 
 

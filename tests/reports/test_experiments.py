@@ -116,7 +116,7 @@ class TestComparison:
         return comparison.Comparison(
             "./old", f"./new {MARKUP}", pairs, tuple(rows),
             tuple(findings([[clear]] * pairs, [[found]] * pairs)),
-            ("runs/a",), ("runs/b",), ("kernel: a and b",), "", 60.0,
+            ("runs/a",), ("runs/b",), ("kernel: a and b",), "", False, 60.0,
         )  # fmt: skip
 
     def test_a_regression(self) -> None:
@@ -162,7 +162,8 @@ class TestMinimized:
     @pytest.mark.parametrize(
         ("tried", "said"),
         [
-            (None, "no commands of standard tools"),
+            (None, "were not tried"),
+            (Tried(), "no commands of standard tools"),
             (Tried(RECIPE, None), "they were not run"),
             (Tried(RECIPE, Seen((500.0,))), "they showed it (500)"),
             (Tried(RECIPE, Seen((5.0,))), "they did NOT show it"),

@@ -44,6 +44,7 @@ WITH = [
     ("connection_closed", None),
     ("errors", None),
     ("hung", None),
+    ("connection_cap", None),
     ("delayed_ack", None),
     ("body_buffered", "upload"),
 ]

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from diagnose.errors import UsageError
 from diagnose.model.scenario import Expectation, Protocol, RequestTemplate, Scenario, Sending
 from diagnose.scenario.catalog import shipped
 from diagnose.scenario.toml_file import parse_scenario
@@ -15,8 +16,6 @@ from diagnose.scenario.toml_writing import to_toml
 @pytest.mark.parametrize("name", sorted(shipped()))
 def test_every_scenario_of_ours(name: str) -> None:
     scenario = shipped()[name]
-    if any(template.raw is not None for template in scenario.templates):
-        pytest.skip("raw bytes, some of them random, are written as text")
     assert parse_scenario(to_toml(scenario), scenario.name) == scenario
 
 
@@ -40,3 +39,9 @@ def test_odd_text_and_every_field() -> None:
         protocol=Protocol.HTTP, tls=True,
     )  # fmt: skip
     assert parse_scenario(to_toml(scenario), "odd") == scenario
+
+
+def test_bytes_that_are_no_text_are_refused() -> None:
+    template = RequestTemplate("odd", "RAW", "/", raw=b"GET \xff\xfe")
+    with pytest.raises(UsageError, match="'odd' has bytes that are no text"):
+        to_toml(Scenario("x", "x", "", (template,), (1,)))

@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-# The second frame of a stack that the thread stood in without load, too: it has nothing to do.
-AT_REST = "[at rest]"
+from diagnose.model.profile import AT_REST
 
 
 @dataclass(frozen=True, slots=True)

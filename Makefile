@@ -7,7 +7,10 @@ BIN := $(VENV)/bin
 # its tests share; those that are not alone wait more than they work.
 INTEGRATION = $(shell grep -rl --include='test_*.py' 'mark.integration' tests)
 
-.PHONY: demo test lint types unit integration bench docs web format clean
+# As long as all others together.
+FIRST = tests/analysis tests/load tests/sampling
+
+.PHONY: demo test lint types unit unit-of-the-first unit-of-the-others integration bench docs web format clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "diagnose needs Python 3.11 or newer")'
@@ -30,8 +33,15 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
+# Two processes that each collect a half: xdist collects everything in each, and sends each result.
 unit: $(READY)
-	$(BIN)/python -m pytest -q -n auto --ignore tests/integration -m 'not integration'
+	@$(MAKE) --no-print-directory -j 2 -O unit-of-the-first unit-of-the-others
+
+unit-of-the-first:
+	$(BIN)/python -m pytest -q $(FIRST) -m 'not integration'
+
+unit-of-the-others:
+	$(BIN)/python -m pytest -q --ignore tests/integration $(FIRST:%=--ignore %) -m 'not integration'
 
 integration: $(READY)
 	$(BIN)/python -m pytest -q -n 3 --dist loadfile $(INTEGRATION) -m 'integration and not alone'

@@ -156,8 +156,9 @@ class Process:
 
     def sample(self, t: float, detailed: bool = True) -> ProcessSample:
         """The process at time t; `detailed` reads its threads too."""
-        alive = [thread for thread in self.threads if thread.born <= t < thread.died]
-        cpu = sum(thread.sample(t).run_s for thread in self.threads)
+        threads = [(thread, thread.sample(t)) for thread in self.threads]
+        alive = [sample for thread, sample in threads if thread.born <= t < thread.died]
+        cpu = sum(sample.run_s for _, sample in threads)
         cpu += self.unseen * max(0.0, min(t, COOLDOWN) - max(self.born, PROBE))
         parts = [int(curve(t)) for curve in (self.anonymous, self.file, self.shared)]
         return ProcessSample(
@@ -179,7 +180,7 @@ class Process:
             disk_written=0,
             minor_faults=0,
             major_faults=0,
-            threads=tuple(thread.sample(t) for thread in alive) if detailed else (),
+            threads=tuple(alive) if detailed else (),
         )
 
 

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 
 from diagnose.errors import UsageError
 from diagnose.model.scenario import Scenario
 from diagnose.scenario.toml_file import parse_scenario
 
 
-def shipped() -> dict[str, Scenario]:
-    """All scenarios of the package by file name, in alphabetical order."""
+@cache
+def shipped() -> Mapping[str, Scenario]:
+    """All scenarios of the package by file name, in alphabetical order; read once a process."""
     home = resources.files("scenarios")
     files = sorted(item.name for item in home.iterdir() if item.name.endswith(".toml"))
-    return {
+    parsed = {
         name.removesuffix(".toml"): parse_scenario(
             (home / name).read_text(encoding="utf-8"), name.removesuffix(".toml")
         )
         for name in files
     }
+    return MappingProxyType(parsed)
 
 
 def find_scenario(name: str) -> Scenario:

@@ -114,11 +114,11 @@ def test_the_first_look_can_find_something() -> None:
 
 
 def test_servers_that_are_the_same_differ_at_most_as_often_as_alpha() -> None:
-    """300 simulated comparisons with all looks; benchmarks/compare.py draws 10,000."""
+    """150 simulated comparisons with all looks; benchmarks/compare.py draws 10,000."""
     random = np.random.default_rng(11)
     wrong = 0
     metrics = METRICS[:3]
-    for _ in range(300):
+    for _ in range(150):
         noise = np.exp(random.normal(0, 0.04, (len(metrics), 2, LOOKS[-1])))
         for pairs in LOOKS:
             told: list[tuple[Metric, Sequence[float], Sequence[float]]] = [
@@ -131,7 +131,7 @@ def test_servers_that_are_the_same_differ_at_most_as_often_as_alpha() -> None:
                 break
             if decided(rows):
                 break
-    assert wrong / 300 <= ALPHA
+    assert wrong / 150 <= ALPHA
 
 
 # -- findings --------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from diagnose.sampling.schedule import Lowered, Schedule
 OPENED_S = 0.45
 # Of one core: at most, and what is fair as long as the measured window has two looks beside the
 # one at its beginning: a mean of connections to others takes two.
-SHARE, FAIR = 0.01, 0.0015
+SHARE, FAIR = 0.01, 0.001
 LOOKS = 2
 # Files that are in memory and nowhere else: a body in one of them is counted as memory.
 _IN_MEMORY = "/memfd:"
@@ -89,21 +89,25 @@ class OpenedReader:
     def _scan(
         self, pid: int, now: float, sizes: dict[tuple[int, int], int], inodes: set[int]
     ) -> None:
-        base = f"/proc/{pid}/fd"
-        for name in os.listdir(base):
-            try:
-                found = os.stat(f"{base}/{name}")
-            except OSError:
-                continue
-            if stat.S_ISSOCK(found.st_mode):
-                inodes.add(found.st_ino)
-            elif stat.S_ISREG(found.st_mode):
-                key = (found.st_dev, found.st_ino)
-                if key not in self._files:
-                    with contextlib.suppress(OSError, ValueError):
-                        self._files[key] = _Known(_written_path(pid, name), now)
-                if key in self._files:
-                    sizes[key] = found.st_size
+        # Asked for below an open directory: the path to it costs a sixth of each answer.
+        home = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for name in os.listdir(home):
+                try:
+                    found = os.stat(name, dir_fd=home)
+                except OSError:
+                    continue
+                if stat.S_ISSOCK(found.st_mode):
+                    inodes.add(found.st_ino)
+                elif stat.S_ISREG(found.st_mode):
+                    key = (found.st_dev, found.st_ino)
+                    if key not in self._files:
+                        with contextlib.suppress(OSError, ValueError):
+                            self._files[key] = _Known(_written_path(pid, name), now)
+                    if key in self._files:
+                        sizes[key] = found.st_size
+        finally:
+            os.close(home)
 
     def _summed(self, sizes: dict[tuple[int, int], int]) -> FilesSample:
         written = [

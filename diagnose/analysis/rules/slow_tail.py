@@ -1,7 +1,7 @@
 """Few requests take very much longer than most.
 
 Found when the 99th percentile of the latency was ten times the median and more, and longer than 50
-ms, of requests that are alike, while the server had cores to spare. On cores that are all in use
+ms, of requests that are alike, while the server had a fifth of its cores to spare. On fuller cores
 answers wait for their turn; found there when the tail is longer than the scheduler makes it (all
 threads that are ready to run take their turns), and 20 times the median and more. Found also when
 one in a thousand takes half a second and 100 times the median, with cores to spare or with
@@ -14,7 +14,7 @@ from __future__ import annotations
 from diagnose.analysis.build import finding, unknown
 from diagnose.analysis.generator import LATE_SHARE, worst_lag_share
 from diagnose.analysis.observe import unseen, usage
-from diagnose.analysis.room import ROOM_CLEAR, room
+from diagnose.analysis.room import ROOM_FOUND, room
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.load import Latency
 from diagnose.model.run import Run
@@ -86,16 +86,16 @@ def check(run: Run) -> Finding:
     if outside := unseen(run, used):
         return unknown(__name__, KIND, outside, rows)
     left = room(run, used)
-    rows.append(Evidence("unwanted_share", left.share, "ratio", ROOM_CLEAR, "samples.jsonl"))
+    rows.append(Evidence("unwanted_share", left.share, "ratio", ROOM_FOUND, "samples.jsonl"))
     if left.lag > LATE_SHARE:
         why = f"{said}, but {left.lag:.0%} of the latency was the generator's own"
         return unknown(__name__, KIND, why, rows)
     turns = max(FULL_TAIL_S, TURN_S * used.busy / max(1.0, left.cores))
-    full = left.share <= ROOM_CLEAR
+    full = left.share < ROOM_FOUND
     if full and (ratio < FULL_TAIL_FOUND or worst.p99_s < turns):
         why = (
-            f"{said}, on cores that were all in use: answers wait for their turn there; repeat "
-            "with fewer connections (-c)"
+            f"{said}, on cores that were (nearly) all in use: answers wait for their turn there; "
+            "repeat with fewer connections (-c)"
         )
         return unknown(__name__, KIND, why, rows)
     where = (
@@ -135,8 +135,8 @@ def _thousandth(run: Run, name: str, latency: Latency, rows: list[Evidence]) -> 
         return unknown(__name__, KIND, why, rows)
     used = usage(run)
     dropped = run.load is not None and run.load.connect_max_s >= RETRY_S
-    if not dropped and (used is None or room(run, used).share <= ROOM_CLEAR):
-        why = f"{said}, on cores that were all in use: repeat with fewer connections (-c)"
+    if not dropped and (used is None or room(run, used).share < ROOM_FOUND):
+        why = f"{said}, on cores that were (nearly) all in use: repeat with fewer connections (-c)"
         return unknown(__name__, KIND, why, rows)
     return finding(
         __name__,

@@ -14,7 +14,7 @@ from __future__ import annotations
 from diagnose.analysis.build import finding, unknown
 from diagnose.analysis.generator import LATE_SHARE, not_told, worst_lag_share
 from diagnose.analysis.observe import usage
-from diagnose.analysis.room import ROOM_CLEAR, room
+from diagnose.analysis.room import ROOM_FOUND, room
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.run import Run
 
@@ -92,9 +92,9 @@ def check(run: Run) -> Finding:
         why = f"{said}, but {lag:.0%} of the latency was the generator's own"
         return unknown(__name__, KIND, why, rows)
     used = usage(run)
-    full = used is not None and room(run, used).share <= ROOM_CLEAR
+    full = used is not None and room(run, used).share < ROOM_FOUND
     if full and ratio < FULL_UNFAIR:
-        why = f"{said}, on cores that were all in use: repeat with fewer connections (-c)"
+        why = f"{said}, on cores that were (nearly) all in use: repeat with fewer connections (-c)"
         return unknown(__name__, KIND, why, rows)
     if ratio < UNFAIR_FOUND:
         return unknown(__name__, KIND, f"{said}: between the limits", rows)

@@ -165,12 +165,17 @@ def watch_psutil(watched: Listening, seconds: float, parts: str) -> Watched:
     )
 
 
+def _find_psrecord() -> str | None:
+    return shutil.which("psrecord") or shutil.which("psrecord", path=Path(sys.executable).parent)
+
+
 def _psrecord(pid: int, seconds: float) -> tuple[float, int]:
     """CPU seconds of a whole run of psrecord, and the samples that it wrote."""
     with tempfile.TemporaryDirectory(prefix="diagnose-psrecord-") as home:
         log = Path(home) / "log"
         options = ["--interval", str(1 / RATE_HZ), "--duration", str(seconds), "--log", str(log)]
-        process = subprocess.Popen(["psrecord", str(pid), *options], stdout=subprocess.DEVNULL)
+        command = [_find_psrecord() or "psrecord", str(pid), *options]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
@@ -189,8 +194,8 @@ def watch_psrecord(watched: Listening, seconds: float) -> Watched:
 
 
 def has_psrecord() -> bool:
-    """It is on PATH; else one line says so."""
-    if shutil.which("psrecord"):
+    """It is on PATH, or beside this Python; else one line says so."""
+    if _find_psrecord():
         return True
     print("psrecord: not installed (pip install psrecord)", flush=True)
     return False

@@ -1,4 +1,4 @@
-"""Two servers side by side: which figures got better or worse, which findings came or went.
+"""Two servers side by side: which figures got better or worse.
 
 Looking at the figures after each pair and stopping when they please finds differences where there
 are none. So there are at most three looks, at numbers of pairs that are fixed beforehand, and each
@@ -8,7 +8,7 @@ has a third of the error that is allowed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -22,8 +22,6 @@ from diagnose.analysis.statistics import (
     pairs_needed,
     sign_flip,
 )
-from diagnose.model.finding import Finding, Kind, Verdict
-from diagnose.model.run import Run
 
 ALPHA = 0.05
 # With 6 metrics the sign-flip test can pass a third of 5 % from 10 pairs on (12 / 1024).
@@ -171,133 +169,3 @@ def decided(rows: Sequence[Row]) -> bool:
         return False
     changes = [row.change for row in rows]
     return Change.UNDECIDED not in changes or Change.WORSE in changes
-
-
-# -- findings --------------------------------------------------------------------------------------
-
-
-class Fate(StrEnum):
-    """What became of a finding. In some pairs only: it is noise, or on the edge."""
-
-    APPEARED = "appeared"
-    GONE = "disappeared"
-    STAYED = "stayed"
-    SOMETIMES = "in some runs"
-
-
-@dataclass(frozen=True, slots=True)
-class FindingChange:
-    """A finding that was found somewhere: in how many runs of each side, of how many."""
-
-    id: str
-    kind: Kind
-    fate: Fate
-    base: tuple[int, int]
-    new: tuple[int, int]
-    claim: str
-
-
-def findings(
-    base: Sequence[Sequence[Finding]], new: Sequence[Sequence[Finding]]
-) -> list[FindingChange]:
-    """What was found on either side. It appeared when every run of the new side found it and every
-    one of the base was clear of it; a run that could not tell makes it `in some runs`."""
-    before, after = _verdicts(base), _verdicts(new)
-    changes = []
-    for name, (kind, claim) in sorted(_claims([*base, *new]).items()):
-        one, two = before.get(name, []), after.get(name, [])
-        changes.append(
-            FindingChange(
-                name,
-                kind,
-                _fate(one, two),
-                (one.count(Verdict.FOUND), len(base)),
-                (two.count(Verdict.FOUND), len(new)),
-                claim,
-            )
-        )
-    return sorted(changes, key=lambda change: (list(Fate).index(change.fate), change.id))
-
-
-def _fate(base: Sequence[Verdict], new: Sequence[Verdict]) -> Fate:
-    found, clear = {Verdict.FOUND}, {Verdict.CLEAR}
-    if set(base) == found and set(new) == found:
-        return Fate.STAYED
-    if set(base) == clear and set(new) == found:
-        return Fate.APPEARED
-    if set(base) == found and set(new) == clear:
-        return Fate.GONE
-    return Fate.SOMETIMES
-
-
-def _verdicts(side: Sequence[Sequence[Finding]]) -> dict[str, list[Verdict]]:
-    told: dict[str, list[Verdict]] = {}
-    for run in side:
-        for item in run:
-            told.setdefault(item.id, []).append(item.verdict)
-    return told
-
-
-def _claims(runs: Sequence[Sequence[Finding]]) -> Mapping[str, tuple[Kind, str]]:
-    """The last claim of everything that was found."""
-    return {
-        item.id: (item.kind, item.claim)
-        for run in runs
-        for item in run
-        if item.verdict is Verdict.FOUND
-    }
-
-
-# -- what may be compared --------------------------------------------------------------------------
-
-
-def differences(base: Run, new: Run) -> list[str]:
-    """What differs between two runs beside the server: a sentence each."""
-    one, two = base.manifest, new.manifest
-    told = {
-        "requests": (one.scenario.templates, two.scenario.templates),
-        "connections": (one.connections, two.connections),
-        "pipeline depth": (one.scenario.pipeline, two.scenario.pipeline),
-        "requests per connection": (
-            one.scenario.requests_per_connection,
-            two.scenario.requests_per_connection,
-        ),
-        "rate": (one.scenario.rate, two.scenario.rate),
-        "protocol": (
-            (one.scenario.protocol, one.scenario.tls),
-            (two.scenario.protocol, two.scenario.tls),
-        ),
-        "pace of the clients": (
-            (one.scenario.send_rate, one.scenario.read_rate),
-            (two.scenario.send_rate, two.scenario.read_rate),
-        ),
-        "seconds of warm-up": (one.scenario.warmup_s, two.scenario.warmup_s),
-        "seconds of the window": (one.scenario.duration_s, two.scenario.duration_s),
-        "CPUs of the server": (one.host.server_cpus, two.host.server_cpus),
-        "CPUs of the load": (one.host.load_cpus, two.host.load_cpus),
-        "CPU model": (one.host.cpu_model, two.host.cpu_model),
-        "CPUs of the host": (one.host.cpus, two.host.cpus),
-        "memory of the host": (one.host.memory_bytes, two.host.memory_bytes),
-        "kernel": (one.host.kernel, two.host.kernel),
-        "load generator": (_generator(base), _generator(new)),
-        "load workers": (_workers(base), _workers(new)),
-    }
-    return [
-        f"{what}: {_shown(what, before)} and {_shown(what, after)}"
-        for what, (before, after) in told.items()
-        if before != after
-    ]
-
-
-def _generator(run: Run) -> str:
-    return run.load.generator if run.load else "none"
-
-
-def _workers(run: Run) -> int:
-    return len(run.load.workers) if run.load else 0
-
-
-def _shown(what: str, value: object) -> str:
-    if what == "requests" and isinstance(value, tuple):
-        return ", ".join(dict.fromkeys(template.name for template in value))
-    return str(value)

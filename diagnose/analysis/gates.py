@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from diagnose.analysis.comparison import differences
+from diagnose.analysis.comparable import differences
 from diagnose.analysis.figures import figures
 from diagnose.model.finding import Verdict
 from diagnose.model.report import Analyzed

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from diagnose.analysis.comparison import differences
+from diagnose.analysis.comparable import differences
 from diagnose.cli import run as run_command
 from diagnose.cli.console import Quieter, errors_to, results_to
 from diagnose.cli.contrast import (

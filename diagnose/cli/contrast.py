@@ -7,7 +7,7 @@ import sys
 import time
 from dataclasses import replace
 
-from diagnose.analysis.comparison import findings
+from diagnose.analysis.finding_changes import changed_findings
 from diagnose.cli.console import Quieter, results_to
 from diagnose.errors import UsageError
 from diagnose.experiments._pairs import Sides, record_pairs
@@ -77,7 +77,7 @@ def comparison_of(
         new=new,
         pairs=count,
         rows=tuple(rows),
-        findings=tuple(findings(*sides.findings())),
+        findings=tuple(changed_findings(*sides.findings())),
         base_runs=tuple(run.run.directory for run in one),
         new_runs=tuple(run.run.directory for run in two),
         differences=found,

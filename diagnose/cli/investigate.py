@@ -12,6 +12,7 @@ import typer
 
 from diagnose.cli import run as run_command
 from diagnose.cli.console import Progress, Quieter, errors_to, results_to
+from diagnose.cli.contrast import contrast, words_of
 from diagnose.cli.options import (
     adapt,
     chosen_scenario,
@@ -36,6 +37,8 @@ from diagnose.store.writer import write_findings
 WINDOW_S, PROFILE_S, IDLE_S, COOLDOWN_S = 3.0, 2.0, 1.0, 1.2
 BUDGET_S = 120.0
 KIND = "investigation"
+# A server that died or gave no result is no side of a comparison.
+CONTRASTED = (0, 1, 4)
 
 
 def investigate(
@@ -65,6 +68,7 @@ def investigate(
     as_json: bool = run_command.JSON,
     warmup: float | None = run_command.WARMUP,
     timeout: float | None = run_command.TIMEOUT,
+    rate: float | None = run_command.RATE,
     path: str | None = run_command.PATH,
     server_cpus: str | None = run_command.SERVER_CPUS,
     load_cpus: str | None = run_command.LOAD_CPUS,
@@ -75,6 +79,7 @@ def investigate(
     ),
     profile: str = run_command.PROFILE,
     raw: str | None = run_command.RAW,
+    against: str = run_command.AGAINST,
 ) -> None:
     """Run a server, then confirm or refute by experiment what is suspected of it.
 
@@ -84,6 +89,9 @@ def investigate(
     interrupted: what was measured is kept.
     """
     began = time.monotonic()
+    if against and as_json:
+        raise UsageError("--against prints a table: `diagnose compare --json` is for programs")
+    other = words_of(against) if against else ()
     seconds = parse_seconds(budget, "--budget") or BUDGET_S
     if start is not None:
         if command or scenario:
@@ -106,6 +114,7 @@ def investigate(
             requests=requests,
             timeout=timeout,
             path=path,
+            rate=rate,
         )
         counts = parse_counts(count, chosen)
         if len(counts) > 1:
@@ -130,7 +139,10 @@ def investigate(
             invocation=tuple(sys.argv[1:]),
         )
     legs = _varied(vary, vary_arg, options.command)
-    raise typer.Exit(_investigate(base, options, seconds, legs, as_json, began))
+    status = _investigate(base, options, seconds, legs, as_json, began)
+    if other and status in CONTRASTED:
+        contrast(options, options.connections, against, other)
+    raise typer.Exit(status)
 
 
 def stored(start: Path) -> tuple[Analyzed, RunOptions]:

@@ -12,7 +12,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from diagnose.analysis.comparison import Change, Fate, FindingChange, Row
+from diagnose.analysis.comparison import Change, Row
+from diagnose.analysis.finding_changes import Fate, FindingChange
 from diagnose.plain import printable
 from diagnose.reports.markdown import plain
 from diagnose.units import format_bytes, format_rate

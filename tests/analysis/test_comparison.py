@@ -14,18 +14,13 @@ from diagnose.analysis.comparison import (
     LOOKS,
     METRICS,
     Change,
-    Fate,
     Metric,
     compare,
     compare_values,
     decided,
-    differences,
-    findings,
 )
 from diagnose.analysis.figures import Figures, figures
-from diagnose.model.finding import Finding, Kind, Verdict
-from diagnose.model.run import Run
-from tests.builders import make_finding, make_host, make_load, make_run, make_scenario
+from tests.builders import make_run
 
 BY_NAME = {metric.name: metric for metric in METRICS}
 PAIRS = 10
@@ -132,61 +127,3 @@ def test_servers_that_are_the_same_differ_at_most_as_often_as_alpha() -> None:
             if decided(rows):
                 break
     assert wrong / 150 <= ALPHA
-
-
-# -- findings --------------------------------------------------------------------------------------
-
-
-def told(verdict: Verdict, name: str = "low_cpu") -> list[Finding]:
-    """A run with one finding."""
-    return [make_finding(name, kind=Kind.SYMPTOM, verdict=verdict)]
-
-
-FOUND, CLEAR, UNKNOWN = Verdict.FOUND, Verdict.CLEAR, Verdict.UNKNOWN
-
-
-@pytest.mark.parametrize(
-    ("base", "new", "fate"),
-    [
-        ([CLEAR], [FOUND], Fate.APPEARED),
-        ([FOUND], [CLEAR], Fate.GONE),
-        ([FOUND], [FOUND], Fate.STAYED),
-        ([UNKNOWN], [FOUND], Fate.SOMETIMES),
-        ([CLEAR, CLEAR], [FOUND, CLEAR], Fate.SOMETIMES),
-        ([CLEAR, FOUND], [FOUND, FOUND], Fate.SOMETIMES),
-    ],
-)
-def test_a_finding_comes_or_goes_when_all_runs_agree(
-    base: list[Verdict], new: list[Verdict], fate: Fate
-) -> None:
-    (change,) = findings([told(v) for v in base], [told(v) for v in new])
-    assert change.fate is fate
-    assert change.base == (base.count(FOUND), len(base))
-    assert change.new == (new.count(FOUND), len(new))
-
-
-def test_what_nobody_found_is_not_listed() -> None:
-    assert findings([told(CLEAR)], [told(UNKNOWN)]) == []
-
-
-# -- what may be compared --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("other", "said"),
-    [
-        pytest.param(make_run(connections=512), "connections", id="connections"),
-        pytest.param(make_run(host=make_host(server=(0,))), "CPUs of the server", id="cpus"),
-        pytest.param(
-            make_run(scenario=make_scenario(duration_s=9.0)), "seconds of the window", id="seconds"
-        ),
-        pytest.param(make_run(load=make_load(generator="wrk")), "load generator", id="generator"),
-    ],
-)
-def test_what_differs_is_named(other: Run, said: str) -> None:
-    (difference,) = differences(make_run(), other)
-    assert difference.startswith(f"{said}: ")
-
-
-def test_runs_of_the_same_setting_may_be_compared() -> None:
-    assert differences(make_run(), make_run(load=make_load(responses=7))) == []

@@ -59,6 +59,11 @@ def healthy(tmp_path: Path) -> Path:
         (("compare", "/nowhere/a", "/nowhere/b"), "/nowhere/a"),
         (("run", "baseline", "--against", "'", "--", "x"), "no command"),
         (("run", "baseline", "--against", "reference", "--json", "--", "x"), "diagnose compare"),
+        (("investigate", "baseline", "--against", "'", "--", "x"), "no command"),
+        (
+            ("investigate", "baseline", "--against", "reference", "--json", "--", "x"),
+            "diagnose compare",
+        ),
         (("minimize", "/nowhere"), "/nowhere"),
         (("history", "/nowhere"), "no directory"),
     ],

@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console, RenderableType
 
-from diagnose.analysis.comparison import compare, findings
+from diagnose.analysis.comparison import compare
 from diagnose.analysis.figures import figures
+from diagnose.analysis.finding_changes import changed_findings
 from diagnose.analysis.minimizing import Step
 from diagnose.model.experiment import Decision, Leg, Outcome, Plan, Planned
 from diagnose.model.finding import Evidence, Verdict
@@ -115,7 +116,7 @@ class TestComparison:
         clear = make_finding("single_threaded", Verdict.CLEAR)
         return comparison.Comparison(
             "./old", f"./new {MARKUP}", pairs, tuple(rows),
-            tuple(findings([[clear]] * pairs, [[found]] * pairs)),
+            tuple(changed_findings([[clear]] * pairs, [[found]] * pairs)),
             ("runs/a",), ("runs/b",), ("kernel: a and b",), "", False, 60.0,
         )  # fmt: skip
 

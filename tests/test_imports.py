@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("diagnose", "reference_server", "scenarios")
 
-PURE_PLUMBING = {"errors", "plain", "units", "registry", "values"}
+PURE_PLUMBING = {"errors", "plain", "units", "registry", "values", "websocket"}
 PLUMBING = PURE_PLUMBING | {"child", "orphan", "process_tree", "tls"}
 WORKING = {"scenario", "server", "load", "sampling", "profilers", "store"}
 JUDGING = {"analysis", "reports"}

@@ -15,8 +15,9 @@ from diagnose.load.connection import NOTHING, Connection, TemplateState
 from diagnose.load.http1 import FramingError, Response, parse_head
 from diagnose.load.opening import RETRY_S
 from diagnose.load.sending import NEVER, READ_SIZE, Sending
-from diagnose.load.websocket import BINARY, FrameParser, handshake_problem
+from diagnose.load.websocket import BINARY, FrameParser
 from diagnose.model.load import Failure, LoadPlan
+from diagnose.websocket import handshake_problem
 
 # Answers up to this size are recognized whole; hashing longer ones costs more than finding the
 # end of their head.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from diagnose.load.http1 import MAX_HEAD, FramingError, Head, Response, ResponseParser
-from diagnose.load.websocket import FrameParser, handshake_problem
+from diagnose.load.websocket import FrameParser
+from diagnose.websocket import handshake_problem
 
 _UPGRADED = Head(101, 0, False, False, "", "")
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from diagnose.load.websocket import handshake_request, masked_text, text_frame
+from diagnose.load.websocket import masked_text, text_frame
 from diagnose.model.scenario import INLINE_BODY, Protocol, RequestTemplate, Scenario, Sending
 from diagnose.values import drawn, example, has_values
+from diagnose.websocket import handshake_request
 
 CHUNK = 64 * 1024
 # Long bodies repeat this many bytes: enough for large writes, small enough for the cache.

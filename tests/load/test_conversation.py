@@ -17,7 +17,8 @@ from diagnose.load.conversation import (
 from diagnose.load.http1 import MAX_HEAD, FramingError
 from diagnose.load.http2 import Http2Reader
 from diagnose.load.readers import Http1Reader, Reader, WebSocketReader
-from diagnose.load.websocket import ACCEPT, text_frame
+from diagnose.load.websocket import text_frame
+from diagnose.websocket import ACCEPT
 from tests.load.http1_streams import bytewise, split_at
 from tests.load.lines import Answers, FakeLine, pass_time
 from tests.load.rig import CLOSING, OK

@@ -7,8 +7,9 @@ import time
 import pytest
 
 from diagnose.load.connection import NOTHING
-from diagnose.load.websocket import ACCEPT, handshake_request, masked, masked_text, text_frame
+from diagnose.load.websocket import masked_text, text_frame
 from diagnose.model.scenario import Protocol, RequestTemplate
+from diagnose.websocket import ACCEPT, handshake_request, masked
 from tests.load.rig import AUTHORITY, Build, Rig
 
 ECHO = RequestTemplate("echo", "GET", "/ws", body="hello")

@@ -8,9 +8,10 @@ import pytest
 
 from diagnose.load import probe
 from diagnose.load.probe import ANY_ANSWER_S, FRAGMENT_S, FRAGMENTED, probes
-from diagnose.load.websocket import ACCEPT, text_frame
+from diagnose.load.websocket import text_frame
 from diagnose.model.run import ProbeCheck
 from diagnose.model.scenario import Answer, Expectation, Protocol, RequestTemplate, Scenario
+from diagnose.websocket import ACCEPT
 from tests.load.lines import Answers, FakeLine, pass_time
 from tests.load.rig import CLOSING, GET, OK, UPLOAD, response, wire
 

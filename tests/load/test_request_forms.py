@@ -18,8 +18,9 @@ from diagnose.load.requests import (
     prepare_for,
     shown,
 )
-from diagnose.load.websocket import handshake_request, masked_text, text_frame
+from diagnose.load.websocket import masked_text, text_frame
 from diagnose.model.scenario import Expectation, Protocol, RequestTemplate, Scenario, Sending
+from diagnose.websocket import handshake_request
 
 HOST = "h:1"
 SUM = Expectation(sum=True)

@@ -13,17 +13,8 @@ from hypothesis import strategies as st
 
 from diagnose.load import websocket
 from diagnose.load.http1 import FramingError
-from diagnose.load.websocket import (
-    ACCEPT,
-    KEY,
-    FrameParser,
-    handshake_problem,
-    handshake_request,
-    masked,
-    masked_fragments,
-    masked_text,
-    text_frame,
-)
+from diagnose.load.websocket import FrameParser, masked_fragments, masked_text, text_frame
+from diagnose.websocket import ACCEPT, KEY, handshake_problem, handshake_request, masked
 from tests.load.http1_streams import bytewise, split_at
 
 FINAL, MASKED = 0x80, 0x80

@@ -9,8 +9,9 @@ from diagnose.load.readers import WebSocketReader
 from diagnose.load.validation.baseline import PIPELINED
 from diagnose.load.validation.check import Asked, Asking, Check, Plan
 from diagnose.load.validation.judging import as_wanted
-from diagnose.load.websocket import handshake_request, masked_fragments, masked_text
+from diagnose.load.websocket import masked_fragments, masked_text
 from diagnose.model.scenario import Expectation
+from diagnose.websocket import handshake_request
 
 GROUP = "echo-ws"
 PATH = "/ws"

@@ -10,7 +10,7 @@ import pytest
 from diagnose.load.validation import runner, templates
 from diagnose.load.validation.check import Asking, Check, Target, Way
 from diagnose.load.validation.runner import Prober
-from diagnose.load.websocket import ACCEPT, text_frame
+from diagnose.load.websocket import text_frame
 from diagnose.model.scenario import (
     Answer,
     Expectation,
@@ -20,6 +20,7 @@ from diagnose.model.scenario import (
     Sending,
 )
 from diagnose.model.validation import Outcome
+from diagnose.websocket import ACCEPT
 from tests.load.lines import Answers, FakeLine, pass_time
 from tests.load.rig import GET, OK, UPLOAD, response, wire
 

@@ -16,6 +16,7 @@ class ProfileNote:
     kind: `on-cpu`; `off-cpu`: where threads slept; `lock`: who had the interpreter's lock;
     `memory`: what was allocated, or held when the process held most.
     unit: of the stacks' weights: samples, us or bytes. seconds: how long was looked.
+    remark: what a reader should know of a profile that was taken.
     """
 
     profiler: str
@@ -29,6 +30,7 @@ class ProfileNote:
     kind: str = "on-cpu"
     unit: str = "samples"
     seconds: float = 0.0
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Profilers: one module each. A module has RUNTIMES, `available`, `command` and `collect`; with
 BESIDE it is also used for these runtimes, beside the profiler that is made for them.
 
-`available() -> str`: '' when it can be run, else the remedy. `command(pid, seconds, out)`: the
-arguments of a process that profiles a PID for so long. `collect(out, said)`: what came of it.
+`available() -> str`: '' when it can be run, else the remedy. `command(pid, runtime, seconds, out)`:
+the arguments of a process that profiles a PID for so long. `collect(out, said)`: what came of it.
+REMARKS, where there are some: by runtime, what it does not see there.
 """

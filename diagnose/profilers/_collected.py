@@ -13,9 +13,11 @@ class Collected:
     """Collapsed stacks (one `frame;frame count` a line) with samples and errors of the profiler.
 
     remedy: what to do when it did not work; then there are no stacks.
+    remark: what a reader should know of a profile that was taken.
     """
 
     folded: str
     samples: int
     errors: int
     remedy: str = ""
+    remark: str = ""

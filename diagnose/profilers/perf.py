@@ -10,15 +10,29 @@ from pathlib import Path
 from diagnose.profilers._collected import MIN_SAMPLES, Collected
 
 RUNTIMES = (
-    *("nginx", "native", "go", "rust", "ocaml", "node", "bun", "deno"),
-    *("jvm", "dotnet", "ruby", "php", "erlang"),
+    *("nginx", "native", "go", "rust", "ocaml", "bun", "deno", "dotnet", "ruby", "php", "erlang"),
 )
-# What an interpreter's own profiler does not see: its collector, its C extensions, the kernel.
-BESIDE = ("cpython",)
+# What a runtime's own profiler does not see: its collector, native extensions, the kernel.
+BESIDE = ("cpython", "node", "jvm")
+_INTERPRETER = "perf names functions of the interpreter, none of the program"
+REMARKS = {
+    "ruby": _INTERPRETER,
+    "php": _INTERPRETER,
+    "erlang": "functions have names when it is started with ERL_FLAGS='+JPperf true'",
+    "dotnet": "methods have names when it is started with DOTNET_PerfMapEnabled=1",
+    "deno": "JavaScript has names when it is started with --v8-flags=--perf-basic-prof",
+}
+# OCaml's own frames keep no frame pointer, and its debug information tells where callers are.
+DWARF = ("ocaml",)
+STACK_BYTES = 16384
 RATE_HZ = 99
 SCRIPT_TIMEOUT_S = 30.0
 # A symbol may hold parentheses (C++); a module holds none but a final ` (deleted)`.
 _FRAME = re.compile(r"^\s+[0-9a-f]+ (.*?)(?:\+0x[0-9a-f]+)? \(([^()]*(?: \(deleted\))?)\)$")
+
+
+# "Processed 1204 events and lost 3 chunks!"
+_LOST = re.compile(r"\blost (\d+) chunks")
 
 
 def available() -> str:
@@ -28,10 +42,12 @@ def available() -> str:
     return "perf is not installed: apt-get install linux-perf"
 
 
-def command(pid: int, seconds: float, out: Path) -> list[str]:
+def command(pid: int, runtime: str, seconds: float, out: Path) -> list[str]:
     """Record one process for so many seconds. cpu-clock works in virtual machines too."""
+    graph = f"dwarf,{STACK_BYTES}" if runtime in DWARF else "fp"
     return [
-        *("perf", "record", "--event", "cpu-clock", "--freq", str(RATE_HZ), "-g"),
+        *("perf", "record", "--event", "cpu-clock", "--freq", str(RATE_HZ)),
+        *("--call-graph", graph),
         *("--pid", str(pid), "--output", str(out), "--", "sleep", f"{seconds:.1f}"),
     ]
 
@@ -46,7 +62,10 @@ def collect(out: Path, said: str) -> Collected:
         return Collected("", 0, 0, f"perf gave no profile: {last[0][:200]}")
     try:
         script = subprocess.run(
-            ["perf", "script", "--input", str(out), "--fields", "comm,tid,ip,sym,dso"],
+            [
+                *("perf", "script", "--no-inline", "--input", str(out)),
+                *("--fields", "comm,tid,ip,sym,dso"),
+            ],
             capture_output=True,
             timeout=SCRIPT_TIMEOUT_S,
             check=False,
@@ -56,9 +75,10 @@ def collect(out: Path, said: str) -> Collected:
     finally:
         out.unlink(missing_ok=True)
     folded, samples = fold(script.stdout.decode(errors="replace"))
+    lost = sum(map(int, _LOST.findall(script.stderr.decode(errors="replace"))))
     if samples < MIN_SAMPLES:
-        return Collected("", samples, 0, f"only {samples} samples: the process was idle")
-    return Collected(folded, samples, 0)
+        return Collected("", samples, lost, f"only {samples} samples: the process was idle")
+    return Collected(folded, samples, lost)
 
 
 def fold(text: str) -> tuple[str, int]:

@@ -25,7 +25,7 @@ def available() -> str:
     return "" if _program() else "py-spy is not installed: pip install py-spy"
 
 
-def command(pid: int, seconds: float, out: Path) -> list[str]:
+def command(pid: int, runtime: str, seconds: float, out: Path) -> list[str]:
     """Record one process for so many whole seconds."""
     program = _program()
     assert program is not None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import signal
 import subprocess
 import tempfile
@@ -15,7 +18,8 @@ import psutil
 from diagnose import registry
 from diagnose.errors import UsageError
 from diagnose.model.profile import ProfileNote, SystemCalls
-from diagnose.profilers import _calls
+from diagnose.profilers import _calls, _told
+from diagnose.profilers._collected import Collected
 
 PROFILERS = "diagnose.profilers"
 # Processes that get a profiler: the busiest ones; the others of a pre-forking server look alike.
@@ -89,12 +93,19 @@ class Profilers:
                     self.notes.append(note)
                     continue
                 out = Path(self._scratch.name) / f"{name}-{pid}"
-                process = _started(module.command(pid, seconds, out))
+                try:
+                    process = _started(module.command(pid, runtime, seconds, out))
+                except OSError as error:
+                    remedy = _space(error) or f"{name} cannot be started: {error.strerror}"
+                    self.notes.append(ProfileNote(name, pid, runtime, 0, 0, 0, "", remedy))
+                    continue
                 self._running.append(_Running(pid, runtime, name, module, out, process))
             if self._wanted == "auto" and _calls.available():
                 out = Path(self._scratch.name) / f"calls-{pid}"
-                process = _started(_calls.command(pid, seconds, out))
-                self._counting.append(_Counting(pid, seconds, out, process))
+                # Without a count nothing is missing that was promised.
+                with contextlib.suppress(OSError):
+                    process = _started(_calls.command(pid, seconds, out))
+                    self._counting.append(_Counting(pid, seconds, out, process))
 
     def _choose(self, runtime: str) -> list[tuple[str, ModuleType | None]]:
         """The profiler that is made for a runtime, and those that are used beside it."""
@@ -128,11 +139,26 @@ class Profilers:
     def collect(self, into: Path) -> tuple[ProfileNote, ...]:
         """End what still runs, and write the collapsed stacks below `into`."""
         for entry in self._running:
-            collected = entry.module.collect(entry.out, ended(entry.process))
-            file = ""
+            said = ended(entry.process)
+            try:
+                collected = entry.module.collect(entry.out, said)
+            except OSError as error:
+                remedy = (
+                    _space(error) or f"what {entry.name} wrote cannot be read: {error.strerror}"
+                )
+                collected = Collected("", 0, 0, remedy)
+            file, remedy = "", collected.remedy
             if collected.folded:
                 file = f"{entry.name}-{entry.pid}.folded"
-                (into / file).write_text(collected.folded, encoding="utf-8")
+                try:
+                    (into / file).write_text(collected.folded, encoding="utf-8")
+                except OSError as error:
+                    (into / file).unlink(missing_ok=True)
+                    remedy = _space(error) or f"cannot write {file}: {error.strerror}"
+                    file = ""
+            else:
+                remedy = _why(entry, said) or remedy
+            remarks = (getattr(entry.module, "REMARKS", {}).get(entry.runtime, ""),)
             self.notes.append(
                 ProfileNote(
                     entry.name,
@@ -142,7 +168,8 @@ class Profilers:
                     collected.samples,
                     collected.errors,
                     file,
-                    collected.remedy,
+                    remedy,
+                    remark="; ".join(filter(None, (*remarks, collected.remark))) if file else "",
                 )
             )
         self._running.clear()
@@ -153,6 +180,27 @@ class Profilers:
         for process in self._processes():
             ended(process)
         self._scratch.cleanup()
+
+
+def _space(error: OSError) -> str:
+    """What to do where there was no space for a file; '' for another error."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return _told.disk_full(Path(error.filename or tempfile.gettempdir()).parent) if full else ""
+
+
+def _why(entry: _Running, said: str) -> str:
+    """Why there is no profile, where that is the same for every profiler; '' for other reasons."""
+    if not os.path.exists(f"/proc/{entry.pid}"):
+        return "the process was gone"
+    if "No space left on device" in said or "Disk quota exceeded" in said:
+        return _told.disk_full(entry.out.parent.parent)
+    status = entry.process.returncode
+    if status is not None and status < 0 and -status != signal.SIGINT:
+        return (
+            f"{entry.name} was ended by {signal.Signals(-status).name} before it gave a profile: "
+            "it hung and was killed after its time, or `dmesg` tells who ended it; try again"
+        )
+    return ""
 
 
 def _started(command: list[str]) -> subprocess.Popen[bytes]:

@@ -528,6 +528,7 @@ def _profile_said(
     parts = [
         f"{note.profiler} on PID {note.pid} ({note.runtime}): "
         + (f"{note.samples} samples at {note.rate_hz} Hz" if note.file else note.remedy)
+        + (f" ({note.remark})" if note.remark else "")
         for note in notes
     ]
     if profiled is not None and measured.rps > 0:

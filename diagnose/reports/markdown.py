@@ -89,6 +89,7 @@ def _profiles(item: Analyzed) -> list[str]:
         lines += [
             f"## Hottest frames of PID {note.pid} ({note.profiler}, {note.samples} samples)",
             "",
+            *((f"{plain(note.remark).capitalize()}.", "") if note.remark else ()),
             "| share | frame |",
             "|---|---|",
         ]

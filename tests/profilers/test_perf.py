@@ -187,7 +187,7 @@ class TestCollect:
 
 
 def test_command_records_one_process_for_so_long(tmp_path: Path) -> None:
-    command = perf.command(4242, 3.0, tmp_path / "out")
+    command = perf.command(4242, "native", 3.0, tmp_path / "out")
     assert command[:2] == ["perf", "record"]
     assert command[command.index("--pid") + 1] == "4242"
     assert command[-2:] == ["sleep", "3.0"]

@@ -118,7 +118,7 @@ def test_command_takes_whole_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, duration: str
 ) -> None:
     monkeypatch.setattr(py_spy, "_program", lambda: "/opt/py-spy")
-    command = py_spy.command(4242, seconds, tmp_path / "out")
+    command = py_spy.command(4242, "cpython", seconds, tmp_path / "out")
     assert command[:2] == ["/opt/py-spy", "record"]
     assert command[command.index("--duration") + 1] == duration
     assert command[command.index("--pid") + 1] == "4242"

@@ -1,0 +1,111 @@
+"""Node by its inspector: V8's own CPU profile, with the names of JavaScript functions.
+
+It works on any running node, started by us or not: SIGUSR1 opens the inspector on 127.0.0.1:9229,
+and it is closed again afterwards. Only the main thread is seen.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from urllib.parse import unquote
+
+import msgspec
+
+from diagnose.profilers import _told
+from diagnose.profilers._collected import MIN_SAMPLES, Collected
+
+RUNTIMES = ("node",)
+RATE_HZ = 99
+# What V8 gives a sample without a JavaScript function: not a stack, or one without a name.
+IDLE, PROGRAM = "(idle)", "(program)"
+THREAD = "node"
+
+
+class CallFrame(msgspec.Struct, frozen=True):
+    """lineNumber: of the function's first line, from 0."""
+
+    functionName: str = ""
+    url: str = ""
+    lineNumber: int = -1
+
+
+class Node(msgspec.Struct, frozen=True):
+    """A function below its callers; hitCount: samples that ended in it."""
+
+    id: int
+    callFrame: CallFrame
+    hitCount: int = 0
+    children: list[int] = []
+
+
+class CpuProfile(msgspec.Struct, frozen=True):
+    """The call tree. Source: Chrome DevTools Protocol, Profiler.Profile."""
+
+    nodes: list[Node]
+
+
+class Result(msgspec.Struct, frozen=True):
+    """Of Profiler.stop."""
+
+    profile: CpuProfile
+
+
+def available() -> str:
+    """'': node has its inspector built in."""
+    return ""
+
+
+def command(pid: int, runtime: str, seconds: float, out: Path) -> list[str]:
+    """Profile one process for so many seconds."""
+    return [
+        *(sys.executable, "-m", "diagnose.profilers._inspected"),
+        *(str(pid), f"{seconds:.2f}", str(out), str(RATE_HZ)),
+    ]
+
+
+def collect(out: Path, said: str) -> Collected:
+    """V8's call tree as collapsed stacks, without the samples of an idle thread."""
+    if not out.exists():
+        return Collected("", 0, 0, f"no CPU profile: {_told.last_words(said)}")
+    try:
+        result = msgspec.json.decode(out.read_bytes(), type=Result)
+    except msgspec.MsgspecError as error:
+        return Collected("", 0, 0, f"node's CPU profile cannot be read: {error}")
+    finally:
+        out.unlink()
+    folded, samples = fold(result.profile)
+    if samples < MIN_SAMPLES:
+        return Collected("", samples, 0, f"only {samples} samples: the process was idle")
+    return Collected(folded, samples, 0, remark=_told.remark(said))
+
+
+def fold(profile: CpuProfile) -> tuple[str, int]:
+    """Collapsed stacks, outermost first; and the number of samples that were not idle."""
+    nodes = {node.id: node for node in profile.nodes}
+    called = {child for node in profile.nodes for child in node.children}
+    totals: dict[tuple[str, ...], int] = {}
+    waiting: list[tuple[Node, tuple[str, ...]]] = [
+        (node, (THREAD,)) for node in profile.nodes if node.id not in called
+    ]
+    while waiting:
+        node, callers = waiting.pop()
+        name = node.callFrame.functionName
+        if name == IDLE:
+            continue
+        stack = callers if name == "(root)" else (*callers, _frame(node.callFrame))
+        if node.hitCount and len(stack) > 1:
+            totals[stack] = totals.get(stack, 0) + node.hitCount
+        waiting += [(nodes[child], stack) for child in node.children if child in nodes]
+    folded = "".join(f"{';'.join(stack)} {count}\n" for stack, count in totals.items())
+    return folded, sum(totals.values())
+
+
+def _frame(call: CallFrame) -> str:
+    """`function (file:line)`; native functions have no file."""
+    if call.functionName == PROGRAM:
+        return "[program]"
+    name = call.functionName or "(anonymous)"
+    if call.url:
+        name += f" ({unquote(call.url.removeprefix('file://'))}:{call.lineNumber + 1})"
+    return name.replace(";", ":").replace("\n", " ")

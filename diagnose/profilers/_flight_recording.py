@@ -16,11 +16,13 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from diagnose.profilers._signals import handles
 from diagnose.profilers._told import Refused, disk_full, last_words
 
 NAME = "diagnose"
 # jcmd is a JVM: it starts in half a second, on a busy machine in some.
 JCMD_PATIENCE_S = 10.0
+NO_JVM = "this process does not answer as a JVM does (-Xrs, or none): try --profile perf"
 # Only what is read: the other events of the shipped settings cost time and space.
 SETTINGS = """<?xml version="1.0" encoding="UTF-8"?>
 <configuration version="2.0">
@@ -41,6 +43,9 @@ def record(pid: int, seconds: float, out: Path, rate_hz: int) -> None:
     stopped = _stopped_by_signal()
     if "-XX:+DisableAttachMechanism" in _words(pid):
         raise Refused("this JVM was started with -XX:+DisableAttachMechanism: start it without")
+    # jcmd sends SIGQUIT to a JVM that nobody has attached to before.
+    if not handles(pid, signal.SIGQUIT):
+        raise Refused(NO_JVM)
     settings = out.with_suffix(".jfc")
     settings.write_text(SETTINGS.format(period_ms=round(1000 / rate_hz)), encoding="ascii")
     _give_to_user_of(pid, out.parent, settings)
@@ -134,7 +139,7 @@ def remedy(said: str, pid: int) -> str:
     if "Unknown diagnostic command" in said or "jdk.jfr" in said:
         return "this JVM was built without Flight Recorder (module jdk.jfr): try --profile perf"
     if "AttachNotSupported" in said:
-        return "this process does not answer as a JVM does: try --profile perf"
+        return NO_JVM
     return f"jcmd gave no recording: {last_words(said)}"
 
 

@@ -25,6 +25,7 @@ import msgspec
 import psutil
 
 from diagnose import websocket
+from diagnose.profilers._signals import handles
 from diagnose.profilers._told import REMARK, Refused, file_refused
 
 DEFAULT_PORT = 9229
@@ -132,6 +133,8 @@ def profile(pid: int, seconds: float, out: Path, rate_hz: int) -> str:
         session.ask("Profiler.enable")
         session.ask("Profiler.setSamplingInterval", interval=round(1e6 / rate_hz))
         session.ask("Profiler.start")
+        if "NODE_V8_COVERAGE" not in _environment(pid):
+            _name_inlined(session)
         while not stopped and (left := began + seconds - time.monotonic()) > 0:
             time.sleep(min(left, 0.05))
         taken = session.ask("Profiler.stop")
@@ -146,6 +149,19 @@ def profile(pid: int, seconds: float, out: Path, rate_hz: int) -> str:
         if session is not None:
             session.close()
     return remark
+
+
+def _name_inlined(session: Session) -> None:
+    """Have functions that were compiled before compiled anew, with the names of what they contain.
+
+    V8 writes down where inlined functions are only while it profiles: a function that took 60 % of
+    the time had 0.3 % in our trial, and its caller the rest. Counting calls throws optimized code
+    away; it is optimized again within milliseconds, because it is hot.
+    Source: V8, Coverage::SelectMode in src/debug/debug-coverage.cc; src/execution/isolate.cc,
+    NeedsDetailedOptimizedCodeLineInfo.
+    """
+    session.ask("Profiler.startPreciseCoverage", callCount=True, detailed=False)
+    session.ask("Profiler.stopPreciseCoverage")
 
 
 def _stopped_by_signal() -> list[int]:
@@ -195,11 +211,16 @@ def _words(pid: int) -> list[str]:
     words: list[str] = []
     with contextlib.suppress(OSError):
         words += Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
-    with contextlib.suppress(OSError):
-        for entry in Path(f"/proc/{pid}/environ").read_text(errors="replace").split("\0"):
-            name, _, value = entry.partition("=")
-            words += value.split() if name == "NODE_OPTIONS" else []
-    return words
+    return words + _environment(pid).get("NODE_OPTIONS", "").split()
+
+
+def _environment(pid: int) -> dict[str, str]:
+    """What it was started with; empty where that may not be read."""
+    try:
+        entries = Path(f"/proc/{pid}/environ").read_text(errors="replace").split("\0")
+    except OSError:
+        return {}
+    return {name: value for name, _, value in (entry.partition("=") for entry in entries)}
 
 
 def _open(pid: int, before: set[int]) -> int:
@@ -207,7 +228,7 @@ def _open(pid: int, before: set[int]) -> int:
 
     Raises: Refused with the remedy.
     """
-    if not _handles_sigusr1(pid):
+    if not handles(pid, signal.SIGUSR1):
         # The signal's default action would end the server.
         raise Refused(
             f"PID {pid} does not handle SIGUSR1 (--disable-sigusr1, or not node): {ANOTHER_WAY}"
@@ -241,19 +262,6 @@ def _held(holder: str) -> str:
         f"port {DEFAULT_PORT}, which node's inspector opens, is held by {holder}: end that "
         f"debugger, or {ANOTHER_WAY}"
     )
-
-
-def _handles_sigusr1(pid: int) -> bool:
-    """Source: proc(5), /proc/PID/status: SigCgt, signals that are caught, bit 0 for number 1.
-
-    Raises: Refused when the process is gone.
-    """
-    try:
-        status = Path(f"/proc/{pid}/status").read_text(errors="replace")
-    except OSError:
-        raise Refused("the process was gone") from None
-    match = re.search(r"^SigCgt:\s*([0-9a-f]+)$", status, re.MULTILINE)
-    return match is not None and bool(int(match[1], 16) >> (signal.SIGUSR1 - 1) & 1)
 
 
 def _holder(port: int, pid: int) -> str:

@@ -114,9 +114,9 @@ def collect(out: Path, said: str) -> Collected:
     """The recording's samples as collapsed stacks."""
     folder = out.with_name(f"{out.name}.d")
     recording = folder / "recording.jfr"
-    if not recording.exists():
-        return Collected("", 0, 0, f"no recording: {_told.last_words(said)}")
     try:
+        if not recording.exists():
+            return Collected("", 0, 0, f"no recording: {_told.last_words(said)}")
         printed = subprocess.run(
             [
                 *("jfr", "print", "--json", "--events", "jdk.ExecutionSample"),

@@ -20,7 +20,7 @@ from diagnose.process_tree import tasks
 from diagnose.profilers.off_cpu import sched_switch
 from diagnose.profilers.off_cpu.dumped import Dumped, Look, fold_holders, fold_waits
 from diagnose.recorder.loop import Loop
-from diagnose.recorder.profiling import ended
+from diagnose.recorder.profiling import ended, not_kept
 
 # Long enough for perf and the looks; it is ended when they are over.
 LOAD_S = 15.0
@@ -203,7 +203,8 @@ class OffCpu:
         file = ""
         if folded:
             file = f"{name}-{pid}{'.lock' if kind == 'lock' else ''}.folded"
-            (self._into / file).write_text(folded, encoding="utf-8")
+            if failed := not_kept(self._into / file, folded):
+                file, remedy = "", failed
         rate = round(samples / seconds) if unit == "samples" and seconds > 0 else 0
         self._notes.append(
             ProfileNote(

@@ -150,11 +150,7 @@ class Profilers:
             file, remedy = "", collected.remedy
             if collected.folded:
                 file = f"{entry.name}-{entry.pid}.folded"
-                try:
-                    (into / file).write_text(collected.folded, encoding="utf-8")
-                except OSError as error:
-                    (into / file).unlink(missing_ok=True)
-                    remedy = _space(error) or f"cannot write {file}: {error.strerror}"
+                if remedy := not_kept(into / file, collected.folded):
                     file = ""
             else:
                 remedy = _why(entry, said) or remedy
@@ -180,6 +176,16 @@ class Profilers:
         for process in self._processes():
             ended(process)
         self._scratch.cleanup()
+
+
+def not_kept(path: Path, folded: str) -> str:
+    """Write stacks to a file; what to do where that failed, and then there is no file."""
+    try:
+        path.write_text(folded, encoding="utf-8")
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        return _space(error) or f"cannot write {path.name}: {error.strerror}"
+    return ""
 
 
 def _space(error: OSError) -> str:

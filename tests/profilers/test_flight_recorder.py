@@ -158,6 +158,7 @@ def _interrupt() -> Iterator[None]:
 def recorded(monkeypatch: pytest.MonkeyPatch, jcmd: Jcmd, out: Path) -> str:
     """What was said of a recording of this process."""
     monkeypatch.setattr(subprocess, "run", jcmd)
+    monkeypatch.setattr(_flight_recording, "handles", lambda pid, number: True)
     return _flight_recording.main([str(os.getpid()), "0", str(out), "100"])
 
 
@@ -184,7 +185,7 @@ def test_a_recording_is_started_and_stopped(
         ),
         (
             {"JFR_start": "com.sun.tools.attach.AttachNotSupportedException: Unable to open"},
-            "does not answer as a JVM does: try --profile perf",
+            "does not answer as a JVM does (-Xrs, or none): try --profile perf",
         ),
     ],
 )
@@ -219,6 +220,16 @@ def test_attaching_that_is_off_is_not_tried(
     monkeypatch.setattr(_flight_recording, "_words", lambda pid: ["-XX:+DisableAttachMechanism"])
     with pytest.raises(Refused, match="start it without"):
         _flight_recording.record(7, 0.0, tmp_path / "out.jfr", 100)
+
+
+def test_a_process_that_sigquit_would_end_is_not_attached_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jcmd = Jcmd(tmp_path / "out.jfr")
+    monkeypatch.setattr(subprocess, "run", jcmd)
+    said = _flight_recording.main([str(os.getpid()), "0", str(tmp_path / "out.jfr"), "100"])
+    assert "try --profile perf" in said
+    assert jcmd.asked == []
 
 
 @pytest.mark.parametrize(

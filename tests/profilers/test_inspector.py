@@ -15,6 +15,7 @@ import pytest
 
 from diagnose import websocket
 from diagnose.profilers import _inspected, inspector
+from diagnose.profilers._signals import handles
 from diagnose.profilers._told import REMARK, Refused
 from diagnose.store.reader import parse_folded
 
@@ -157,6 +158,8 @@ def test_a_session_takes_a_profile_and_leaves_what_others_opened(
         "Profiler.enable",
         "Profiler.setSamplingInterval",
         "Profiler.start",
+        "Profiler.startPreciseCoverage",
+        "Profiler.stopPreciseCoverage",
         "Profiler.stop",
     ]
     assert inspector.collect(tmp_path / "out", "").samples == 100
@@ -218,20 +221,21 @@ class TestOpen:
         signals: list[tuple[int, int]] = []
         monkeypatch.setattr(os, "kill", lambda pid, number: signals.append((pid, number)))
         monkeypatch.setattr(_inspected, "OPEN_PATIENCE_S", 0.0)
-        monkeypatch.setattr(_inspected, "_handles_sigusr1", lambda pid: True)
+        monkeypatch.setattr(_inspected, "handles", lambda pid, number: True)
         monkeypatch.setattr(_inspected, "_holder", lambda port, pid: "")
         return signals
 
     def test_a_process_that_it_would_end_gets_none(
         self, sent: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(_inspected, "_handles_sigusr1", lambda pid: False)
+        monkeypatch.setattr(_inspected, "handles", lambda pid, number: False)
         with pytest.raises(Refused, match=r"--inspect=127\.0\.0\.1:0"):
             _inspected._open(7, set())
         assert sent == []
 
     def test_this_process_does_not_handle_it(self) -> None:
-        assert not _inspected._handles_sigusr1(os.getpid())
+        assert not handles(os.getpid(), signal.SIGUSR1)
+        assert handles(os.getpid(), signal.SIGINT)
 
     def test_a_port_that_another_debugger_holds_is_named(
         self, sent: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch

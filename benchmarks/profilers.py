@@ -30,6 +30,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from benchmarks._ours import run_with_ticks
 from benchmarks._peers import Listening, allow_descriptors, end_in_order, free_port, nginx
 from benchmarks._rows import Row, get_plan
@@ -39,6 +41,7 @@ from benchmarks._tools import installed
 from benchmarks.sampling import CLIENT_CPU, bootstrap, leg_order, served_at, trimmed_mean
 from diagnose.model.load import LoadTick
 from diagnose.profilers import perf, py_spy
+from diagnose.profilers._collected import Collected
 from diagnose.server.launch import expand
 from diagnose.store.reader import parse_folded
 
@@ -195,6 +198,7 @@ class _Profiled:
         self._legs = legs
         self._out = Path(home) / "out"
         self._process: subprocess.Popen[bytes] | None = None
+        self._ended: subprocess.Popen[bytes] | None = None
         self.moments: list[float] = []
 
     def at(self, now: float) -> None:
@@ -215,7 +219,15 @@ class _Profiled:
         """Interrupt the profiler; it writes its file in the head of the next leg."""
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)
-            self._process = None
+            self._ended, self._process = self._process, None
+
+    def samples(self) -> int:
+        """Of the last leg with a profiler, which shows that it did its work."""
+        self.end()
+        if self._ended is not None:
+            self._ended.wait()
+        collected: Collected = self._module.collect(self._out, "")
+        return collected.samples
 
 
 def overhead_row(name: str, module: Any, server: Listening, runtime: str, pairs: int) -> str:
@@ -234,8 +246,7 @@ def overhead_row(name: str, module: Any, server: Listening, runtime: str, pairs:
             plan = get_plan(LOAD, server.port, (len(legs) + 1) * LEG_S)
             run_with_ticks(plan, CLIENT_CPU, heard)
         finally:
-            profiled.end()
-            time.sleep(1.0)
+            samples = profiled.samples()
     rates: dict[bool, list[float]] = {True: [], False: []}
     for on, began in zip(legs, profiled.moments[:-1], strict=True):
         start, stop = began + LEG_HEAD_S, began + LEG_S - LEG_TAIL_S
@@ -248,7 +259,8 @@ def overhead_row(name: str, module: Any, server: Listening, runtime: str, pairs:
         met = "undecided"
     return (
         f"| {name}, {module.RATE_HZ} Hz | {statistics.median(rates[False]):,.0f} | {len(logs)} "
-        f"| {math.exp(mean):.3f} | {math.exp(low):.3f} - {math.exp(high):.3f} | {met} |"
+        f"| {math.exp(mean):.3f} | {math.exp(low):.3f} - {math.exp(high):.3f} | {met} "
+        f"| {samples} |"
     )
 
 
@@ -257,12 +269,14 @@ def overhead(options: argparse.Namespace) -> None:
     print(
         f"\n{LOAD.name}.\n\n"
         "| profiler | requests/s without | pairs | with / without | 95 % interval "
-        f"| at least {ALLOWED_RATIO} |\n|---|---:|---:|---:|---|---|",
+        f"| at least {ALLOWED_RATIO} | samples in a leg |\n|---|---:|---:|---:|---|---|---:|",
         flush=True,
     )
     allow_descriptors()
     if installed(["nginx", "perf"]):
         with nginx(LOAD) as server:
+            (worker,) = psutil.Process(server.pid).children()
+            server = Listening(server.port, worker.pid)
             print(overhead_row("perf on nginx", perf, server, "nginx", options.pairs), flush=True)
     with (
         tempfile.NamedTemporaryFile(prefix="diagnose-log-") as log,

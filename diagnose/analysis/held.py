@@ -1,4 +1,7 @@
-"""Which lines held the memory: allocations that were not given back when a process held most."""
+"""Which lines held the memory: allocations that were not given back when a process held most.
+
+Of a JVM it is the classes of the objects: who allocated them is not known.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,15 @@ MIN_BYTES = 2**20
 HOW = {
     "memray": "held",
     "scalene": "allocated",
+    "class_histogram": "more live at the height",
 }
+# Their stacks end in a class, and there is no line to blame.
+CLASSES = ("class_histogram",)
 
 
 @dataclass(frozen=True, slots=True)
 class HeldLine:
-    """A line with the bytes that were allocated in it, or in what it called.
+    """A line with the bytes that were allocated in it, or in what it called; or a class.
 
     share: of the process's profile. inner: the innermost frame where it is another one.
     """
@@ -32,6 +38,11 @@ class HeldLine:
     pid: int
     source: str
 
+    @property
+    def said(self) -> str:
+        """`held at app (app.py:28)`."""
+        return f"{self.how} at {self.at.short}" if self.at.line else f"{self.how}: {self.at.short}"
+
 
 def held_lines(profiles: Iterable[Profile], limit: int = 8) -> list[HeldLine]:
     """The lines that held most, over the process that held most; a megabyte at the least."""
@@ -41,7 +52,7 @@ def held_lines(profiles: Iterable[Profile], limit: int = 8) -> list[HeldLine]:
     profile = max(memory, key=lambda one: one.weight)
     totals: dict[tuple[Frame, str], int] = {}
     for stack, count in profile.stacks:
-        at = blamed(stack[1:])
+        at = frame(stack[-1]) if profile.note.profiler in CLASSES else blamed(stack[1:])
         if at is None:
             continue
         inner = frame(stack[-1])

@@ -136,7 +136,7 @@ def _memory(run: Run) -> _Located:
         Evidence("held_there_share", top.share, "ratio", HELD_SHARE, top.source),
     ]
     return (
-        f"{format_bytes(top.bytes)} {top.how} at {top.at.short}{inside}, in a second launch",
+        f"{format_bytes(top.bytes)} {top.said}{inside}, in a second launch",
         rows,
     )
 

@@ -90,7 +90,9 @@ RUNS = typer.Option(
     1, "--runs", help="Repeat the run so often; the best counts, and the spread is shown."
 )
 MEMORY_PROFILE = typer.Option(
-    "", "--memory-profile", help="Launch the server once more below scalene, memray or auto."
+    "",
+    "--memory-profile",
+    help="Launch the server once more below memray, scalene, class_histogram or auto.",
 )
 AGAINST = typer.Option(
     "", "--against", help="Then compare with this command in pairs, or with `reference`."

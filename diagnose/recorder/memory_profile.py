@@ -23,8 +23,9 @@ from diagnose.store import memory as store
 from diagnose.store.reader import read_run
 
 ROOM = "diagnose.profilers.memory"
-# memray names the line that holds a body, scalene that which allocated; both see a load this long.
-ORDER = ("memray", "scalene")
+# memray names the line that holds a body, scalene that which allocated; a load this long is seen by
+# all.
+ORDER = ("memray", "scalene", "class_histogram")
 WARM_UP_S, WINDOW_S, IDLE_S, COOLDOWN_S = 0.3, 2.0, 0.3, 0.3
 
 
@@ -50,11 +51,12 @@ def memory_profile(directory: Path, options: RunOptions, name: str, observer: Ob
     runtimes = sorted(set(run.manifest.launch.runtimes.values()))
     chosen, module, why = _chosen(name, runtimes)
     held = [Held(-1, "", 0, why)] if module is None else _profiled(run, options, module, observer)
+    runtime = module.RUNTIMES[0] if module is not None else ", ".join(runtimes)
     notes = []
     for one in held:
         file = f"{chosen}-{max(one.pid, 0)}.memory.folded" if one.folded else ""
         note = ProfileNote(
-            chosen, one.pid, "cpython", 0, one.records, 0, file, one.remedy, "memory", "bytes",
+            chosen, one.pid, runtime, 0, one.records, 0, file, one.remedy, "memory", "bytes",
             WINDOW_S,
         )  # fmt: skip
         notes.append(note)
@@ -62,7 +64,8 @@ def memory_profile(directory: Path, options: RunOptions, name: str, observer: Ob
             store.write_profile(directory, file, one.folded)
         if one.raw:
             store.write_profile(directory, f"{chosen}.json", one.raw)
-        observer.note(f"{chosen}: " + (one.remedy or f"{one.records} places of allocation"))
+        places = "classes" if chosen == "class_histogram" else "places of allocation"
+        observer.note(f"{chosen}: " + (one.remedy or f"{one.records} {places}"))
     store.add_notes(directory, notes)
 
 

@@ -97,9 +97,9 @@ def _profiles(item: Analyzed) -> list[str]:
         lines.append("")
     if held := held_lines(item.run.memory_profiles):
         lines += [
-            "## Lines that held most memory, in a second launch",
+            "## What held most memory, in a second launch",
             "",
-            "| | line |",
+            "| | line or class |",
             "|---|---|",
         ]
         lines += [

@@ -13,7 +13,7 @@ import pytest
 from diagnose.analysis.held import held_lines
 from diagnose.analysis.located import located
 from diagnose.model.finding import Finding, Kind, Verdict
-from diagnose.profilers.memory import memray, scalene
+from diagnose.profilers.memory import _counted_classes, class_histogram, memray, scalene
 from diagnose.profilers.memory._held import folded
 from diagnose.reports import markdown
 from diagnose.reports.phrases import held_text
@@ -168,3 +168,58 @@ def test_reports_name_the_lines() -> None:
     assert held_text(item) == "up|load (app.py:28) 128.0 MiB (held)"
     assert "| 128.0 MiB held | `up\\|load (app.py:28)` |" in markdown.render([item])
     assert held_text(analyzed(make_run(), ())) == ""
+
+
+LEAST = """4242:
+ num     #instances         #bytes  class name (module)
+-------------------------------------------------------
+   1:          7194         332344  [B (java.base@17.0.15)
+   2:          1425         175664  java.lang.Class (java.base@17.0.15)
+   3:            10            400  [[Ljava.lang.Object; (java.base@17.0.15)
+Total          8629         508408
+"""
+FULL = LEAST.replace("7194         332344", "7200      134550072").replace("508408", "134726136")
+
+
+class TestClassHistogram:
+    def test_classes_are_named_as_in_the_source(self) -> None:
+        assert class_histogram.parse(LEAST) == {
+            "byte[]": 332344,
+            "java.lang.Class": 175664,
+            "java.lang.Object[][]": 400,
+        }
+
+    @pytest.mark.parametrize("length", range(0, len(LEAST) - 24, 40))
+    def test_one_that_was_cut_off_is_none(self, length: int) -> None:
+        assert class_histogram.parse(LEAST[:length]) == {}
+        assert _counted_classes.total(LEAST[:length]) is None
+
+    def test_the_least_and_the_most_are_kept(self, tmp_path: Path) -> None:
+        for histogram in (FULL, LEAST, LEAST[:100], FULL):
+            _counted_classes.keep(tmp_path, 4242, histogram)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["4242.least", "4242.most"]
+        (held,) = class_histogram.Profiler(tmp_path).collect()
+        assert (held.pid, held.records, held.remedy) == (4242, 3, "")
+        assert held.folded == "live objects;byte[] 134217728\n"
+
+    def test_no_jvm_has_a_reason(self, tmp_path: Path) -> None:
+        (held,) = class_histogram.Profiler(tmp_path).collect()
+        assert "no JVM was there" in held.remedy
+        (tmp_path / "4242.error").write_text("Operation not permitted\n")
+        (held,) = class_histogram.Profiler(tmp_path).collect()
+        assert held.remedy == "jcmd gave no class histogram: Operation not permitted"
+
+    def test_the_command_runs_below_what_looks(self, tmp_path: Path) -> None:
+        wrapped = class_histogram.Profiler(tmp_path).wrapped(("java", "Server", "$PORT"), {})
+        assert wrapped.command[-3:] == ("java", "Server", "$PORT")
+        assert wrapped.command[3] == str(tmp_path)
+
+    def test_the_class_is_named_in_a_finding(self) -> None:
+        profile = make_waits({"live objects;byte[]": 128 * MIB}, kind="memory", unit="bytes")
+        profile = replace(profile, note=replace(profile.note, profiler="class_histogram"))
+        run = replace(make_run(), memory_profiles=(profile,))
+        finding = Finding("body_buffered", Kind.CAUSE, Verdict.FOUND, "memory grew")
+        assert located(run, finding).claim == (
+            "memory grew; 128.0 MiB more live at the height: byte[], in a second launch"
+        )
+        assert held_text(analyzed(run, ())) == "byte[] 128.0 MiB (more live at the height)"

@@ -152,13 +152,12 @@ def profile(pid: int, seconds: float, out: Path, rate_hz: int) -> str:
 
 
 def _name_inlined(session: Session) -> None:
-    """Have functions that were compiled before compiled anew, with the names of what they contain.
+    """Have functions that were optimized before run as they were written for some seconds.
 
-    V8 writes down where inlined functions are only while it profiles: a function that took 60 % of
-    the time had 0.3 % in our trial, and its caller the rest. Counting calls throws optimized code
-    away; it is optimized again within milliseconds, because it is hot.
-    Source: V8, Coverage::SelectMode in src/debug/debug-coverage.cc; src/execution/isolate.cc,
-    NeedsDetailedOptimizedCodeLineInfo.
+    Samples of inlined functions have the name of their caller: one that took 60 % of the time had
+    0.3 % in our trial. Counting calls throws optimized code away; until it is optimized again, each
+    function is seen by its name, and afterwards its lines tell (`inspector._inlined`).
+    Source: V8, Coverage::SelectMode in src/debug/debug-coverage.cc.
     """
     session.ask("Profiler.startPreciseCoverage", callCount=True, detailed=False)
     session.ask("Profiler.stopPreciseCoverage")

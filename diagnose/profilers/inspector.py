@@ -7,6 +7,7 @@ and it is closed again afterwards. Only the main thread is seen.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -30,13 +31,30 @@ class CallFrame(msgspec.Struct, frozen=True):
     lineNumber: int = -1
 
 
+class PositionTick(msgspec.Struct, frozen=True):
+    """Samples at a line, from 1."""
+
+    line: int
+    ticks: int
+
+
 class Node(msgspec.Struct, frozen=True):
-    """A function below its callers; hitCount: samples that ended in it."""
+    """A function below its callers; hitCount: samples that ended in it, positionTicks: where."""
 
     id: int
     callFrame: CallFrame
     hitCount: int = 0
     children: list[int] = []
+    positionTicks: list[PositionTick] = []
+
+    @property
+    def start(self) -> int:
+        """The function's first line, from 1."""
+        return self.callFrame.lineNumber + 1
+
+    def ticks_at(self, line: int) -> int:
+        """Samples of this function at a line."""
+        return sum(tick.ticks for tick in self.positionTicks if tick.line == line)
 
 
 class CpuProfile(msgspec.Struct, frozen=True):
@@ -94,11 +112,37 @@ def fold(profile: CpuProfile) -> tuple[str, int]:
         if name == IDLE:
             continue
         stack = callers if name == "(root)" else (*callers, _frame(node.callFrame))
-        if node.hitCount and len(stack) > 1:
-            totals[stack] = totals.get(stack, 0) + node.hitCount
-        waiting += [(nodes[child], stack) for child in node.children if child in nodes]
+        children = [nodes[child] for child in node.children if child in nodes]
+        moved = 0
+        for tick in node.positionTicks:
+            if (inlined := _inlined(node, tick.line, children)) is not None:
+                below = (*stack, _frame(inlined.callFrame))
+                totals[below] = totals.get(below, 0) + tick.ticks
+                moved += tick.ticks
+        if node.hitCount > moved and len(stack) > 1:
+            totals[stack] = totals.get(stack, 0) + node.hitCount - moved
+        waiting += [(child, stack) for child in children]
     folded = "".join(f"{';'.join(stack)} {count}\n" for stack, count in totals.items())
     return folded, sum(totals.values())
+
+
+def _inlined(node: Node, line: int, children: Sequence[Node]) -> Node | None:
+    """The function called by this one whose line that is; None when it may be a line of its own.
+
+    Where V8 has inlined a function its samples may have the caller's name and their own line. What
+    the caller called before it was optimized stands below it, with the same line.
+    """
+    own = node.callFrame
+    seen = [
+        child
+        for child in children
+        if child.ticks_at(line)
+        and (
+            line < node.start
+            or (child.callFrame.url == own.url and node.start < child.start < line)
+        )
+    ]
+    return max(seen, key=lambda child: child.ticks_at(line), default=None)
 
 
 def _frame(call: CallFrame) -> str:

@@ -60,6 +60,39 @@ class TestCollect:
         assert (collected.samples, collected.remedy, collected.remark) == (100, "", "")
         assert not out.exists()
 
+    @pytest.mark.parametrize(
+        ("line", "start", "called"),
+        [
+            pytest.param(3, 2, True, id="before the caller"),
+            pytest.param(44, 42, True, id="after the caller"),
+            pytest.param(10, 2, False, id="may be the caller's own"),
+            pytest.param(42, 42, False, id="on the function's first line"),
+        ],
+    )
+    def test_an_inlined_function_is_known_by_its_line(
+        self, tmp_path: Path, line: int, start: int, called: bool
+    ) -> None:
+        caller = node(2, "handle", 50, 3, url="/a.js")
+        caller["positionTicks"] = [{"line": line, "ticks": 45}, {"line": 8, "ticks": 5}]
+        inner = node(3, "render", 10, url="/a.js")
+        inner["callFrame"]["lineNumber"] = start - 1
+        inner["positionTicks"] = [{"line": line, "ticks": 10}]
+        collected = inspector.collect(written(tmp_path, node(1, "(root)", 0, 2), caller, inner), "")
+        stacks = dict(parse_folded(collected.folded))
+        below = ("node", "handle (/a.js:7)", f"render (/a.js:{start})")
+        assert stacks[below] == (55 if called else 10)
+        assert stacks[below[:2]] == (5 if called else 50)
+        assert collected.samples == 60
+
+    def test_a_line_of_another_file_is_not_mixed_up(self, tmp_path: Path) -> None:
+        caller = node(2, "handle", 50, 3, url="/a.js")
+        caller["positionTicks"] = [{"line": 44, "ticks": 50}]
+        inner = node(3, "render", 10, url="/b.js")
+        inner["callFrame"]["lineNumber"] = 41
+        inner["positionTicks"] = [{"line": 44, "ticks": 10}]
+        collected = inspector.collect(written(tmp_path, node(1, "(root)", 0, 2), caller, inner), "")
+        assert dict(parse_folded(collected.folded))[("node", "handle (/a.js:7)")] == 50
+
     def test_what_stays_open_is_a_remark(self, tmp_path: Path) -> None:
         collected = inspector.collect(written(tmp_path, *TREE), f"{REMARK}it stays open\n")
         assert collected.remark == "it stays open"

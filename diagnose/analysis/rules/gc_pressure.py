@@ -29,6 +29,8 @@ MIN_CORES = 0.1
 WITHOUT = {"nginx", "rust"}
 # Collectors with threads of their own, which tell without a profile.
 BY_THREADS = {"jvm"}
+# Profilers of a runtime that tell their collector's samples apart.
+BY_PROFILER = {"inspector"}
 # A profile that has names for fewer samples may hide it.
 MIN_NAMED = 0.6
 
@@ -44,11 +46,13 @@ def check(run: Run) -> Finding:
     done = work(run)
     frames = done.largest("gc") if done is not None else None
     rows = [Evidence("collector_threads", threads, "ratio", PRESSED, "samples.jsonl")]
+    named = 0.0
     if done is not None:
+        named = max(done.native, *(done.names.get(profiler, 0.0) for profiler in BY_PROFILER))
         share = frames.share if frames is not None else 0.0
         source = frames.source if frames is not None else "profiles"
         rows.append(Evidence("collector_frames", share, "ratio", PRESSED, source))
-        rows.append(Evidence("samples_with_names", done.native, "ratio", MIN_NAMED, "profiles"))
+        rows.append(Evidence("samples_with_names", named, "ratio", MIN_NAMED, "profiles"))
     by_frames = frames.share if frames is not None else 0.0
     if max(threads, by_frames) >= PRESSED:
         who = f"threads {names}" if threads >= by_frames or frames is None else short(frames.frame)
@@ -71,8 +75,8 @@ def check(run: Run) -> Finding:
         return finding(__name__, KIND, Verdict.CLEAR, "it has no collector", rows)
     if runtimes and runtimes <= BY_THREADS:
         return finding(__name__, KIND, Verdict.CLEAR, said, rows)
-    # An interpreter's own profiler sees its collector nowhere.
-    if done is not None and done.native >= MIN_NAMED:
+    # An interpreter's own profiler sees its collector nowhere, except V8's.
+    if named >= MIN_NAMED:
         return finding(__name__, KIND, Verdict.CLEAR, said, rows)
     if done is None:
         return unknown(__name__, KIND, NO_PROFILE, rows)

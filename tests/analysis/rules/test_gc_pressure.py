@@ -66,6 +66,17 @@ def test_frames_tell_for_others(share: float, verdict: Verdict) -> None:
     assert evidence_of(answer)["collector_frames"] == pytest.approx(share)
 
 
+@pytest.mark.parametrize(("share", "verdict"), LIMITS)
+def test_the_profile_of_v8_tells_of_its_collector(share: float, verdict: Verdict) -> None:
+    run = profiled(share, "node", "(garbage collector)", profiler="inspector")
+    assert check(run).verdict is verdict
+
+
+def test_a_profile_of_v8_without_names_is_unknown() -> None:
+    run = profiled(0.0, "node", profiler="inspector", rest="node;[program]")
+    assert check(run).verdict is Verdict.UNKNOWN
+
+
 @pytest.mark.parametrize(
     ("name", "runtime"),
     [

@@ -48,12 +48,14 @@ integration: $(READY)
 	$(BIN)/python -m pytest -q $(INTEGRATION) -m 'integration and alone'
 
 # Figures for the documentation: needs wrk, h2load, nginx, node, psrecord and a C compiler, and for the
-# last one benchmarks/reference-requirements.txt installed.
+# last one benchmarks/reference-requirements.txt installed. Profiles take what languages there are.
 bench: $(READY)
 	$(BIN)/python -m benchmarks.load
 	$(BIN)/python -m benchmarks.latency
 	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.sampling
+	$(BIN)/python -m benchmarks.profilers
+	$(BIN)/python -m benchmarks.profilers --overhead
 	$(BIN)/python -m benchmarks.reference
 
 # The site below site/, from docs/ and the findings' advice pages.

@@ -5,11 +5,11 @@ runs servers in which three functions take 60, 30 and 10 % of the CPU time (benc
 under `diagnose run` and `diagnose attach`, and prints which shares the profiles give them: of all
 samples that the profiler made for the runtime has, with the function anywhere on the stack.
 
-`python -m benchmarks.profilers --overhead [--pairs 20]` prints throughput with a profiler over
-that without: one unbroken load in legs of four seconds, A B B A, perf on nginx and py-spy on
-uvicorn, the server on CPU 0 and the load worker on CPU 1. The first second of a leg, in which a
-profiler starts or writes, is left out of both kinds. Trimmed mean of the pairs' ratios, with a
-bootstrap interval.
+`python -m benchmarks.profilers --overhead [--pairs 90] [--servers nginx|uvicorn]` prints throughput
+with a profiler over that without: one unbroken load in legs of two seconds, A B B A, perf on nginx
+and py-spy on uvicorn, the server on CPU 0 and the load worker on CPU 1. The first 0.6 s of a leg,
+in which a profiler starts or writes, is left out of both kinds. Trimmed mean of the pairs' ratios,
+with a bootstrap interval.
 
 nginx is not among the servers with a known split: it has no such functions.
 """
@@ -54,8 +54,9 @@ WARMUP_S = 2
 READY_S = 15.0
 ALLOWED_POINTS = 5.0
 LOAD = Row("keep-alive, 64 connections", 64)
-LEG_S = 4.0
-LEG_HEAD_S = 1.0
+LEG_S = 2.0
+# py-spy needs 0.3 s to start, perf some hundredths to write.
+LEG_HEAD_S = 0.6
 LEG_TAIL_S = 0.1
 ALLOWED_RATIO = 0.97
 
@@ -273,11 +274,13 @@ def overhead(options: argparse.Namespace) -> None:
         flush=True,
     )
     allow_descriptors()
-    if installed(["nginx", "perf"]):
+    if options.servers in "nginx" and installed(["nginx", "perf"]):
         with nginx(LOAD) as server:
             (worker,) = psutil.Process(server.pid).children()
             server = Listening(server.port, worker.pid)
             print(overhead_row("perf on nginx", perf, server, "nginx", options.pairs), flush=True)
+    if options.servers not in "uvicorn":
+        return
     with (
         tempfile.NamedTemporaryFile(prefix="diagnose-log-") as log,
         running("uvicorn", 0, Path(log.name)) as candidate,
@@ -297,7 +300,7 @@ def main() -> None:
     parser.add_argument("--how", default="", choices=("", *HOWS))
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--overhead", action="store_true")
-    parser.add_argument("--pairs", type=int, default=20, help="pairs of legs, eight seconds each")
+    parser.add_argument("--pairs", type=int, default=90, help="pairs of legs, four seconds each")
     options = parser.parse_args()
     if options.overhead:
         overhead(options)

@@ -1,6 +1,6 @@
 """Where the server's threads wait: the scheduler's records, and repeated looks at their stacks.
 
-Taken in a load of its own after the profile, one after the other, because a look stops the process
+Taken in a load of its own before the profile, one after the other, because a look stops the process
 for a moment and the scheduler would record that.
 """
 
@@ -27,6 +27,7 @@ LOAD_S = 15.0
 # Where so much of the host's cores is used, the server waits for little else than cores.
 BUSY_SHARE = 0.9
 MOMENT_S = 0.3
+MOMENTS = 4
 LOOKS_S = 0.8
 REST_LOOKS = 3
 # A share of 30 looks is known to 9 points.

@@ -17,6 +17,9 @@ THREADS_SHARE = 0.007
 THREADS_FAIR = 0.001
 DETAILS_SHARE = 0.01
 DETAILS_FAIR = 0.001
+# Of a few threads each look counts: two that were at work for most of a window of 1.8 s were seen
+# asleep in two of eight looks.
+FEW_DETAILS_FAIR = 0.003
 # So often in the measured window, where the greater share allows it: rules ask for three.
 DETAILS_LOOKS = 4
 TREE_SHARE = 0.002
@@ -143,7 +146,7 @@ class ProcessTable:
         if details:
             # Its own part of the cost; the rest was to be read anyway.
             extra = max(0.0, cost - self._threads_cost)
-            self._details.done(now, extra)
+            self._details.done(now, extra, FEW_DETAILS_FAIR if self._few else None)
             self.costly_s += extra
             cost -= extra
         self._threads_cost = cost

@@ -76,11 +76,11 @@ class Schedule:
         """It is due, whatever it cost."""
         self.due_at = 0.0
 
-    def done(self, now: float, cost_s: float) -> None:
-        """It was done, at that cost in CPU seconds."""
+    def done(self, now: float, cost_s: float, fair: float | None = None) -> None:
+        """It was done, at that cost in CPU seconds. fair: instead of the schedule's own, now."""
         steady, self._cost_before = min(cost_s, self._cost_before), cost_s
-        fair = min(self._fair_s, steady / self._fair)
-        self._interval = max(self._every, fair, steady / self._share)
+        fair_s = min(self._fair_s, steady / (fair or self._fair))
+        self._interval = max(self._every, fair_s, steady / self._share)
         self.due_at = now + self._interval - _EARLY_S
         if self._lowered_at is not None:
             self._count += 1

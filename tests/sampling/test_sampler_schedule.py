@@ -48,6 +48,15 @@ def test_asking_changes_nothing() -> None:
     assert [plan.due(100.3) for _ in range(3)] == [True, True, True]
 
 
+def test_a_fair_share_may_be_another_one_for_a_while() -> None:
+    plan = Schedule("threads", 0.05, SHARE, 0.001)
+    plan.done(100.0, 0.0002)
+    plan.done(100.2, 0.0002)
+    assert plan.interval_s == pytest.approx(0.2)
+    plan.done(100.4, 0.0002, 0.004)
+    assert plan.interval_s == pytest.approx(0.05)
+
+
 def test_one_expensive_reading_is_forgiven() -> None:
     """The first one opens files."""
     plan = schedule(0.05)

@@ -115,9 +115,13 @@ def _waiting_workers(run: Run, seen: Serving) -> list[ThreadTime]:
         and row.share(seen.rest.get(row.key, Place.OTHER)) < WAITS
         and not _loop(run, seen, row)
     ]
-    # Whoever serves by waiting is woken at least once for most requests; timers are not.
-    woken = sum(row.switches or 0.0 for row in workers)
-    return workers if woken >= WOKEN * seen.rps else []
+    return workers if _woken(seen, workers) else []
+
+
+def _woken(seen: Serving, workers: list[ThreadTime]) -> bool:
+    """Whoever serves by waiting is woken at least once for most requests; timers are not, and
+    neither are the idle pools of a runtime (0.05 for each request measured with node)."""
+    return sum(row.switches or 0.0 for row in workers) >= WOKEN * seen.rps
 
 
 def _loop(run: Run, seen: Serving, row: ThreadTime) -> bool:
@@ -154,7 +158,7 @@ def _pool(run: Run, seen: Serving) -> list[ThreadTime]:
     fitting = [
         group
         for group in groups.values()
-        if AT_SPEED[0] <= seen.at_once / len(group) <= AT_SPEED[1]
+        if AT_SPEED[0] <= seen.at_once / len(group) <= AT_SPEED[1] and _woken(seen, group)
     ]
     return max(fitting, key=len, default=[])
 
@@ -170,6 +174,9 @@ def _waiting(seen: Serving, workers: list[ThreadTime], left: Room, rows: list[Ev
     if left.in_flight < QUEUED * count:
         claim = f"{said}: as many as there are requests in flight ({left.in_flight:.0f})"
         return finding(__name__, KIND, Verdict.CLEAR, claim, rows)
+    if seen.waits_for_acks:
+        why = f"{said}, but answers wait for delayed acknowledgments: mend that, and run again"
+        return unknown(__name__, KIND, why, rows)
     keys = {row.key for row in workers}
     names = {row.use.process for row in workers}
     locked = sum(

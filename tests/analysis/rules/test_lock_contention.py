@@ -28,6 +28,7 @@ from tests.builders import (
     evidence_of,
     make_profile,
     make_run,
+    make_waits,
     ramp,
 )
 
@@ -212,11 +213,27 @@ def test_half_of_the_time_is_the_limit(asleep_in_lock: int, verdict: Verdict) ->
 
 @pytest.mark.parametrize(
     ("unloaded_s", "verdict"),
-    [(0.0016, Verdict.FOUND), (0.0018, Verdict.CLEAR)],
-    ids=["1.6 at a time", "1.8 at a time"],
+    [(0.0016, Verdict.FOUND), (0.0018, Verdict.UNKNOWN), (0.0026, Verdict.CLEAR)],
+    ids=["1.6 at a time", "1.8 at a time", "2.6 at a time"],
 )
 def test_one_at_a_time_is_the_limit(unloaded_s: float, verdict: Verdict) -> None:
     run = idle_cores([per_connection(running=0.001)], unloaded_s=unloaded_s)
+    assert check(run).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("running", "unloaded_s", "verdict"),
+    [
+        pytest.param(0.06, 0.0024, Verdict.FOUND, id="one core's work"),
+        pytest.param(0.06, 0.0026, Verdict.CLEAR, id="several at a time"),
+        pytest.param(0.01, 0.0024, Verdict.UNKNOWN, id="hardly any work"),
+    ],
+)
+def test_threads_that_stand_at_one_place_need_not_be_as_near(
+    running: float, unloaded_s: float, verdict: Verdict
+) -> None:
+    standing = make_waits({"w;handle (app.py:3);one (app.py:9);futex_wait_queue": 90}, looks=30)
+    run = replace(idle_cores([pool(running=running)], unloaded_s=unloaded_s), waits=(standing,))
     assert check(run).verdict is verdict
 
 

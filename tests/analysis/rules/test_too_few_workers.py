@@ -17,7 +17,7 @@ from tests.analysis.parallel import (
     process,
     threads,
 )
-from tests.builders import Kernel, Thread, evidence_of, flat, make_run
+from tests.builders import Kernel, Thread, evidence_of, flat, make_run, ramp
 
 CORES = 64
 MANY = {"cores": CORES, "connections": 512}
@@ -150,6 +150,16 @@ class TestWaitingWorkers:
 
     def test_a_pool_of_another_number_is_clear(self) -> None:
         assert check(pool_run(waiting(16, FUTEX))).verdict is Verdict.CLEAR
+
+    def test_an_idle_pool_of_that_number_is_clear(self) -> None:
+        """V8's helpers, as many as the requests at work by chance: woken for 5 % of them."""
+        assert check(pool_run(threads(4, FUTEX, switches=2, first=5000))).verdict is Verdict.CLEAR
+
+    def test_late_acknowledgments_are_mended_first(self) -> None:
+        late = Kernel(delayed_acks=ramp((104.0, 0), (109.0, 1000)))
+        answer = check(pool_run(waiting(4), kernel=late, p50_s=0.044))
+        assert answer.verdict is Verdict.UNKNOWN
+        assert "delayed acknowledgments" in answer.claim
 
     def test_goroutines_are_not_threads(self) -> None:
         assert check(pool_run(waiting(4, FUTEX), runtime="go")).verdict is Verdict.CLEAR

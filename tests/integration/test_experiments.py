@@ -10,9 +10,10 @@ import pytest
 
 from tests.integration.conftest import Diagnose, program, reference
 
-pytestmark = [pytest.mark.integration, pytest.mark.alone]
+pytestmark = pytest.mark.integration
 
 
+@pytest.mark.alone
 def test_a_suspected_cause_is_confirmed(diagnose: Diagnose) -> None:
     outcome = diagnose(
         *("investigate", "baseline", "-c", "16", "-d", "1.5", "--warmup", "0.3", "--port", "0"),
@@ -29,6 +30,7 @@ def test_a_suspected_cause_is_confirmed(diagnose: Diagnose) -> None:
     assert "**confirmed** by unloaded" in (directory / "investigation.md").read_text()
 
 
+@pytest.mark.alone
 def test_the_line_that_holds_bodies_is_named(diagnose: Diagnose) -> None:
     outcome = diagnose.run(
         "upload-20mb",
@@ -58,6 +60,7 @@ def test_two_commands_are_compared_in_pairs(diagnose: Diagnose) -> None:
     assert rate["more_pairs"] > 0
 
 
+@pytest.mark.alone
 def test_a_bug_report_is_reproduced(diagnose: Diagnose, tmp_path: Path) -> None:
     for tool in ("bash", "curl", "awk", "ps", "pgrep"):
         program(tool)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.conftest import Diagnose
 
-pytestmark = [pytest.mark.integration, pytest.mark.alone]
+pytestmark = pytest.mark.integration
 
 
 # Healthy servers and edges, then faults: of the processes, the protocol, a lock.
@@ -21,6 +21,7 @@ FAULTS = ("node_single", "connection_close", "go_global_lock")
 DEADLINE_S = 240.0
 
 
+@pytest.mark.alone
 def test_faults_are_found_and_healthy_servers_are_not_blamed(
     diagnose: Diagnose, tmp_path: Path
 ) -> None:

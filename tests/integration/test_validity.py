@@ -159,7 +159,8 @@ def watched(
 ) -> Watched:
     """A run with an eye on the others from its load to its cool-down."""
     process = diagnose.start(
-        *("run", scenario, "--port", "0", "--json", "--profile", profile, *options, "--", *command)
+        *("run", scenario, "--port", "0", "--json", "--profile", profile, *options),
+        *("--idle", "0.4", "--cooldown", "0.4", "--no-report", "--", *command),
     )
     diagnose.wait_for_phase("load")
     began, before = time.monotonic(), cpu_seconds()
@@ -320,7 +321,8 @@ def test_few_descriptors_and_a_sampler_that_was_held_up(diagnose: Diagnose) -> N
     """The server may open 40 files for 64 connections; the sampler is stopped for a while."""
     process = diagnose.start(
         *("run", "baseline", "--port", "0", "--json", "--profile", "none", "-c", "64"),
-        *("-d", "2", "--warmup", "0.2", "--timeout", "0.3", "--"),
+        *("-d", "2", "--warmup", "0.2", "--timeout", "0.3", "--cooldown", "0.4"),
+        *("--no-report", "--"),
         *("sh", "-c", f"ulimit -n 40; exec {sys.executable} {ODD_SERVER} $PORT"),
     )
     diagnose.wait_for_phase("load")

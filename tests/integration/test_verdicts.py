@@ -11,7 +11,7 @@ import pytest
 from reference_server.faults import load_fault
 from tests.integration.conftest import Diagnose, odd, program, reference
 
-pytestmark = [pytest.mark.integration, pytest.mark.alone]
+pytestmark = pytest.mark.integration
 
 
 def test_reference_server_is_healthy(diagnose: Diagnose) -> None:
@@ -52,6 +52,7 @@ def test_run_directory_holds_the_whole_run(diagnose: Diagnose) -> None:
     assert again.found == outcome.found
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("fault", "scenario", "connections", "expected"),
     [
@@ -72,6 +73,7 @@ def test_fault_is_named(
     assert all((diagnose.directory() / row["source"]).exists() for row in evidence)
 
 
+@pytest.mark.alone
 def test_reference_memory_stays_flat_under_uploads(diagnose: Diagnose) -> None:
     outcome = diagnose.run("upload-20mb", reference(), "-c", "64", "-d", "2")
     figures = outcome.run["figures"]

@@ -69,7 +69,6 @@ def taken(server: Server) -> list[int]:
         )
 
 
-@pytest.mark.alone
 def test_worker_imbalance_gives_all_connections_to_one_worker() -> None:
     with running("--fault", "worker_imbalance", "--workers", "3") as server:
         assert taken(server) == [0, 0, CONNECTIONS]

@@ -15,11 +15,11 @@ from diagnose.analysis.minimizing import Step
 from diagnose.cli import run as run_command
 from diagnose.cli.console import Quieter, errors_to, results_to
 from diagnose.cli.investigate import stored
-from diagnose.cli.options import check_names, parse_seconds
+from diagnose.cli.options import check_names, parse_seconds, parse_size
 from diagnose.cli.reproducing import tried
 from diagnose.errors import UsageError
 from diagnose.experiments._running import Stopped, analyzed
-from diagnose.experiments._smallest import Smallest
+from diagnose.experiments._smallest import Smallest, grew
 from diagnose.model.finding import Finding, Kind, Verdict
 from diagnose.model.report import Analyzed
 from diagnose.model.scenario import Scenario
@@ -27,6 +27,7 @@ from diagnose.reports import minimized as report
 from diagnose.scenario.toml_writing import to_toml
 from diagnose.store import together
 from diagnose.store.writer import write_whole
+from diagnose.units import format_bytes
 
 KIND = "minimal"
 BUDGET_S = 240.0
@@ -37,6 +38,9 @@ def minimize(
     run: Path = typer.Argument(help="A run directory, as `diagnose run` prints it."),
     finding: str | None = typer.Option(
         None, "--finding", help="What it has to show (the first cause that was found)."
+    ),
+    memory: str | None = typer.Option(
+        None, "--memory", help="A run shows it only when memory grew by this too, like 1G."
     ),
     budget: float = typer.Option(BUDGET_S, "--budget", help="Seconds for all runs."),
     output: Path = run_command.OUTPUT,
@@ -52,6 +56,13 @@ def minimize(
     seconds = parse_seconds(budget, "--budget") or BUDGET_S
     base, options = stored(run)
     about = chosen(base, finding)
+    growth = parse_size(memory) or 0
+    if (seen := grew(base.run)) < growth:
+        raise UsageError(
+            f"memory grew by {format_bytes(seen)} in {run}, not by {format_bytes(growth)}: give "
+            "--memory less, or a run with a greater load"
+        )
+    what = report.sought(about.id, growth)
     directory = together.make(output, base.run.manifest.launch.name, KIND)
     options = replace(options, output=directory, invocation=tuple(sys.argv[1:]))
 
@@ -59,15 +70,15 @@ def minimize(
         progress.note(report.step_line(step))
 
     with Quieter(quiet=as_json) as progress:
-        search = Smallest(base, about.id, options, progress)
-        progress.note(f"finding: {about.id}: {about.claim}")
+        search = Smallest(base, about.id, options, progress, growth)
+        progress.note(f"finding: {what}: {about.claim}")
         try:
             shown = search.confirm() or search.confirm()
         except Stopped:
             raise typer.Exit(130) from None
         if not shown:
             errors_to.print(
-                f"{about.id} did not show again in two short runs of the same load (in "
+                f"{what} did not show again in two short runs of the same load (in "
                 f"{directory}): it may need a longer window, a profile, or chance",
                 markup=False,
                 soft_wrap=True,
@@ -75,7 +86,7 @@ def minimize(
             raise typer.Exit(1)
         search.find(told, lambda: time.monotonic() - began > seconds)
         smallest = search.smallest
-        scenario = named(smallest.scenario, smallest.connections, about.id)
+        scenario = named(smallest.scenario, smallest.connections, what)
         write_whole(directory / SCENARIO_FILE, to_toml(scenario).encode())
         last = last_that_shows(search, about.id) or base
         # Other findings of the run would be shown in its place.
@@ -83,6 +94,7 @@ def minimize(
         attempt = None if search.stopped == "interrupted" else tried(alone, 1)
     done = report.Minimized(
         finding=about.id,
+        growth_bytes=growth,
         claim=about.claim,
         base=str(run),
         before=report.load_words(base.run.manifest.scenario, base.run.manifest.connections),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from diagnose.analysis.engine import rules
+from diagnose.analysis.figures import figures
 from diagnose.analysis.minimizing import Minimizer, Range, Step
 from diagnose.errors import DiagnoseError
 from diagnose.experiments._running import Stopped, analyzed, changed
@@ -57,16 +58,33 @@ def change(run: Run, smallest: dict[str, float]) -> Change:
     )
 
 
+def grew(run: Run) -> int:
+    """Bytes of memory above what the server had before the load; 0 where it was not measured."""
+    seen = figures(run)
+    if seen.memory_peak_bytes is None or seen.memory_baseline_bytes is None:
+        return 0
+    return seen.memory_peak_bytes - seen.memory_baseline_bytes
+
+
 class Smallest:
-    """The search for one finding of one run."""
+    """The search for one finding of one run.
+
+    growth_bytes: a run shows it only when the server's memory grew by so much as well.
+    """
 
     def __init__(
-        self, base: Analyzed, finding: str, options: RunOptions, observer: Observer
+        self,
+        base: Analyzed,
+        finding: str,
+        options: RunOptions,
+        observer: Observer,
+        growth_bytes: int = 0,
     ) -> None:
         self._base = base
         self._finding = finding
         self._options = options
         self._observer = observer
+        self._growth_bytes = growth_bytes
         self.search = Minimizer(ranges(base.run))
         self.runs: list[str] = []
         self.stopped = ""
@@ -115,6 +133,6 @@ class Smallest:
         self.runs.append(str(directory))
         if run.run.manifest.state == "interrupted":
             raise Stopped
-        return any(
+        return grew(run.run) >= self._growth_bytes and any(
             each.id == self._finding and each.verdict is Verdict.FOUND for each in run.findings
         )

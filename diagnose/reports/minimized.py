@@ -22,7 +22,7 @@ SCHEMA = 1
 @dataclass(frozen=True, slots=True)
 class Minimized:
     """What was found. before, after: the load in words. tried: commands of standard tools, and
-    what they showed; None where they were not run."""
+    what they showed; None where they were not run. growth_bytes: memory had to grow so much too."""
 
     finding: str
     claim: str
@@ -36,6 +36,12 @@ class Minimized:
     tried: Tried | None = None
     stopped: str = ""
     seconds: float = 0.0
+    growth_bytes: int = 0
+
+
+def sought(finding: str, growth_bytes: int) -> str:
+    """What a run had to show, in words."""
+    return f"{finding} with {format_bytes(growth_bytes)} of growth" if growth_bytes else finding
 
 
 def load_words(scenario: Scenario, connections: int) -> str:
@@ -83,7 +89,8 @@ def _outcome(done: Minimized) -> str:
 
 def verdict(done: Minimized) -> str:
     """The last line."""
-    text = f"{done.finding} needs no more than {done.after} (it was seen with {done.before})"
+    what = sought(done.finding, done.growth_bytes)
+    text = f"{what} needs no more than {done.after} (it was seen with {done.before})"
     return f"{text}; {done.stopped}" if done.stopped else text
 
 
@@ -100,12 +107,14 @@ def render(done: Minimized) -> RenderableType:
 
 
 def document(done: Minimized) -> dict[str, Any]:
-    """`{"schema": 1, "finding", "base", "before", "after", "scenario", "command", "steps":
-    [{"name", "value", "shown", "runs"}], "commands", "reproduced", "runs", "stopped", "seconds"}`.
+    """`{"schema": 1, "finding", "growth_bytes", "base", "before", "after", "scenario", "command",
+    "steps": [{"name", "value", "shown", "runs"}], "commands", "reproduced", "runs", "stopped",
+    "seconds"}`.
     """
     return {
         "schema": SCHEMA,
         "finding": done.finding,
+        "growth_bytes": done.growth_bytes,
         "claim": done.claim,
         "base": done.base,
         "before": done.before,

@@ -85,6 +85,15 @@ def test_a_run_without_findings_has_nothing_to_make_smaller(healthy: Path) -> No
     assert "finding" in refused("minimize", str(healthy), "--finding", "no_such")
 
 
+def test_memory_that_did_not_grow_cannot_be_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run = analyzed(make_run(directory=str(tmp_path / "run")), (make_finding("connection_cap"),))
+    options = RunOptions(run.run.manifest.scenario, 64, ("./my-server",))
+    monkeypatch.setattr(minimize, "stored", lambda path: (run, options))
+    assert "not by 64.0 GiB" in refused("minimize", "RUN", "--memory", "64G")
+
+
 def test_the_reference_server_is_a_command() -> None:
     assert words_of("reference")[1:3] == ("-m", "reference_server")
     assert words_of("./a 'b c' $PORT") == ("./a", "b c", "$PORT")

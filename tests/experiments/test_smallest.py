@@ -11,11 +11,11 @@ import pytest
 from diagnose.analysis.minimizing import Step
 from diagnose.errors import UsageError
 from diagnose.experiments import _smallest
-from diagnose.experiments._smallest import Smallest, change, ranges
+from diagnose.experiments._smallest import Smallest, change, grew, ranges
 from diagnose.model.finding import Verdict
 from diagnose.model.report import Analyzed
 from diagnose.recorder import RunOptions
-from tests.builders import UPLOADS, make_finding, make_run, make_scenario, upload_run
+from tests.builders import MIB, UPLOADS, make_finding, make_run, make_scenario, upload_run
 from tests.experiments.test_running import Observer
 
 
@@ -47,7 +47,7 @@ def test_fewer_kinds_of_request_are_the_first_ones() -> None:
 
 
 def searched(
-    monkeypatch: pytest.MonkeyPatch, needed: int, fails: bool = False
+    monkeypatch: pytest.MonkeyPatch, needed: int, fails: bool = False, growth_bytes: int = 0
 ) -> tuple[Smallest, list[RunOptions]]:
     asked: list[RunOptions] = []
     base = Analyzed(make_run(), {}, (make_finding("connection_cap"),))
@@ -67,7 +67,7 @@ def searched(
     monkeypatch.setattr(_smallest, "analyzed", analyzed)
     monkeypatch.setattr(_smallest, "write_findings", lambda *_: None)
     options = RunOptions(make_scenario(), 64, ("./my-server",))
-    return Smallest(base, "connection_cap", options, Observer()), asked
+    return Smallest(base, "connection_cap", options, Observer(), growth_bytes), asked
 
 
 def test_the_smallest_load_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,6 +87,23 @@ def test_a_profile_is_taken_where_the_rule_reads_one(monkeypatch: pytest.MonkeyP
     assert search.smallest.profile == "none"
     search._finding = "lock_contention"
     assert search.smallest.profile == "auto"
+
+
+def test_memory_has_to_grow_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    search, _ = searched(monkeypatch, 1, growth_bytes=1000)
+    monkeypatch.setattr(_smallest, "grew", lambda run: 1000)
+    assert search.confirm()
+    monkeypatch.setattr(_smallest, "grew", lambda run: 999)
+    assert not search.confirm()
+
+
+def test_growth_is_counted_from_before_the_load() -> None:
+    grown = upload_run(growth=100 * MIB, baseline=64 * MIB)
+    assert grew(grown) == pytest.approx(100 * MIB, rel=0.01)
+
+
+def test_memory_that_was_not_measured_did_not_grow() -> None:
+    assert grew(make_run(samples=())) == 0
 
 
 def test_the_budget_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:

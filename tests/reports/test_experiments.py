@@ -177,6 +177,12 @@ class TestMinimized:
         assert "<script>" not in minimized.page(made)
         assert json.loads(json.dumps(minimized.document(made)))["after"] == "4 connections"
 
+    def test_memory_that_had_to_grow_is_said(self) -> None:
+        made = replace(self.made(None), growth_bytes=1 << 30)
+        said = minimized.verdict(made)
+        assert said.startswith("body_buffered with 1.0 GiB of growth needs no more than")
+        assert minimized.document(made)["growth_bytes"] == 1 << 30
+
     def test_steps_in_words(self) -> None:
         lines = [minimized.step_line(step) for step in self.made(None).steps]
         assert lines == [

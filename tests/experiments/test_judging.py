@@ -27,7 +27,8 @@ from diagnose.experiments._figures import pair_ratios
 from diagnose.model.experiment import Outcome
 from diagnose.model.report import Analyzed
 from diagnose.model.run import ProbeCheck
-from tests.builders import make_load, make_run, make_scenario
+from diagnose.model.scenario import Sending
+from tests.builders import make_load, make_run, make_scenario, upload_run
 from tests.experiments.legs import SHARED, judged, leg, seen
 
 CONFIRMED, REFUTED, UNDECIDED = Outcome.CONFIRMED, Outcome.REFUTED, Outcome.UNDECIDED
@@ -327,6 +328,33 @@ class TestForms:
 def test_withheld(classes: dict[str, int], outcome: Outcome) -> None:
     runs = {withheld.HALF: [leg(ok=0, responses=900, status_classes=classes)]}
     assert judged(withheld, runs, "answered_before_body").outcome is outcome
+
+
+@pytest.mark.parametrize(("rps", "said"), [(980.0, "0.98 of their rate"), (0.0, "0.00 of their")])
+def test_others_beside_withheld_bodies(rps: float, said: str) -> None:
+    runs = {
+        withheld.HALF: [leg(ok=0, responses=0, status_classes={})],
+        withheld.BESIDE: [leg(rps)],
+        withheld.WITHOUT: [leg(1000.0)],
+    }
+    came = judged(withheld, runs, "length_not_read")
+    assert came.outcome is REFUTED
+    assert f"others were answered at {said}" in came.seen
+    shares = [row.value for row in came.evidence if row.metric == "others_served"]
+    assert shares == [pytest.approx(rps / 1000)]
+
+
+def test_half_of_the_connections_hold_a_half() -> None:
+    base = upload_run()
+    legs = withheld.legs(base, ["length_not_read"])
+    assert not isinstance(legs, str)
+    assert [each.label for each in legs] == [withheld.HALF, withheld.BESIDE, withheld.WITHOUT]
+    templates = legs[1].change.templates
+    assert templates is not None
+    assert [template.sending for template in templates] == [Sending.HALF, Sending.WHOLE]
+    assert templates[1].body_length <= withheld.SMALL
+    half = base.manifest.connections // 2
+    assert (legs[1].change.connections, legs[2].change.connections) == (2 * half, half)
 
 
 @pytest.mark.parametrize(

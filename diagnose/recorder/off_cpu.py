@@ -27,7 +27,7 @@ LOAD_S = 15.0
 # Where so much of the host's cores is used, the server waits for little else than cores.
 BUSY_SHARE = 0.9
 MOMENT_S = 0.3
-MOMENTS = 4
+MOMENTS = 2
 LOOKS_S = 0.8
 REST_LOOKS = 3
 # A share of 30 looks is known to 9 points.

@@ -194,14 +194,30 @@ def native_block(waits: Iterable[Profile]) -> NativeWait | None:
     """Threads in a call that does nothing but wait, and who called it."""
 
     def caller(stack: Sequence[str]) -> str | None:
-        depth = _depth(stack, _KERNEL_ENTRY)
-        if depth is None:
-            return None
-        places = (place_of(text) for text in reversed(stack[depth:]))
-        place = next((place for place in places if place is not Place.OTHER), Place.OTHER)
-        return _named(stack[1:depth]) if place in BLOCKING else None
+        call = native_call(stack)
+        return call.caller if call is not None and call.place in BLOCKING else None
 
     return _native(waits, caller, without=_UNNAMED_RUNTIMES)
+
+
+@dataclass(frozen=True, slots=True)
+class NativeCall:
+    """A sleep as the scheduler records it: for what, called by which function ('' where it has no
+    name), and the number of frames above the kernel's, thread name among them."""
+
+    place: Place
+    caller: str
+    depth: int
+
+
+def native_call(stack: Sequence[str]) -> NativeCall | None:
+    """What a stack of the scheduler's records waits for; None where it has no kernel frames."""
+    depth = _depth(stack, _KERNEL_ENTRY)
+    if depth is None:
+        return None
+    places = (place_of(text) for text in reversed(stack[depth:]))
+    place = next((place for place in places if place is not Place.OTHER), Place.OTHER)
+    return NativeCall(place, _named(stack[1:depth]), depth)
 
 
 def interpreter_lock(waits: Iterable[Profile]) -> NativeWait | None:

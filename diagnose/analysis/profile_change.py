@@ -9,7 +9,8 @@ costs the same stays where it is, although the others grow. Each figure has its 
 from __future__ import annotations
 
 import math
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,6 +24,8 @@ SURE = 2.0
 # Of the whole cost of a request in the base.
 WORTH = 0.01
 FEWEST_SAMPLES = 50
+# How py-spy and perf name threads without a name.
+_NUMBERED = re.compile(r"^(?:thread \(|PID \d)")
 
 
 class Way(StrEnum):
@@ -91,30 +94,71 @@ def _words(told: set[tuple[str, str, str, int]]) -> str:
     return ", ".join(f"{profiler} {kind} at {rate} Hz" for profiler, kind, _, rate in sorted(told))
 
 
-def costs(run: Run) -> dict[str, Cost]:
-    """What each function costs a request. Of several profilers on one process the first counts:
-    they saw the same time."""
+def sampled(run: Run) -> tuple[float, Counter[tuple[str, ...]]]:
+    """The CPU seconds of a request that one sample stands for, and the samples by stack; nothing
+    where that cannot be told. Of several profilers on one process the first counts: they saw the
+    same time."""
     seen = figures(run)
-    if not seen.responses or not seen.cpu_cores:
-        return {}
-    each = seen.cpu_cores * seen.duration_s / seen.responses
-    leaves: Counter[str] = Counter()
+    stacks: Counter[tuple[str, ...]] = Counter()
     done: set[int] = set()
     for profile in run.profiles:
         if profile.note.pid in done:
             continue
         done.add(profile.note.pid)
         for frames, count in profile.stacks:
-            leaves[frames[-1]] += count
+            stacks[frames] += count
+    if not seen.responses or not seen.cpu_cores or not stacks:
+        return 0.0, Counter()
+    return seen.cpu_cores * seen.duration_s / seen.responses / stacks.total(), stacks
+
+
+def costs(run: Run) -> dict[str, Cost]:
+    """What each function costs a request."""
+    each, stacks = sampled(run)
+    leaves: Counter[str] = Counter()
+    for frames, count in stacks.items():
+        leaves[frames[-1]] += count
     total = leaves.total()
     return {
         frame: Cost(
-            each * count / total,
-            each * math.sqrt(max(count, 1) * max(1 - count / total, 1 / total)) / total,
+            each * count,
+            each * math.sqrt(max(count, 1) * max(1 - count / total, 1 / total)),
             count,
         )
         for frame, count in leaves.items()
     }
+
+
+@dataclass(frozen=True, slots=True)
+class StackCost:
+    """What a request spent in a stack before and now, in CPU seconds."""
+
+    frames: tuple[str, ...]
+    before: float
+    now: float
+
+
+def stack_costs(base: Run, new: Run) -> tuple[StackCost, ...]:
+    """Every stack of either run, the most expensive first; none where `mixed` says why."""
+    if mixed(base, new):
+        return ()
+    sides = [_by_stack(run) for run in (base, new)]
+    every = dict.fromkeys((*sides[0], *sides[1]))
+    told = [StackCost(frames, sides[0][frames], sides[1][frames]) for frames in every]
+    return tuple(sorted(told, key=lambda one: -max(one.before, one.now)))
+
+
+def _by_stack(run: Run) -> defaultdict[tuple[str, ...], float]:
+    each, stacks = sampled(run)
+    costs: defaultdict[tuple[str, ...], float] = defaultdict(float)
+    for frames, count in stacks.items():
+        costs[_anonymous(frames)] += each * count
+    return costs
+
+
+def _anonymous(frames: tuple[str, ...]) -> tuple[str, ...]:
+    """Without a thread's address or process number, which are others in every run."""
+    return frames[1:] if len(frames) > 1 and _NUMBERED.match(frames[0]) else frames
 
 
 def changes(base: Run, new: Run) -> list[FrameChange]:

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from diagnose.analysis.figures import figures
-from diagnose.analysis.profile_change import Way, changes, costs, mixed
+from diagnose.analysis.profile_change import Way, changes, costs, mixed, stack_costs
 from diagnose.model.report import Analyzed
 from diagnose.model.run import Run
 from diagnose.reports import profile_change
@@ -41,6 +41,22 @@ def test_a_function_that_costs_the_same_does_not_change_although_others_grow() -
     new = run({"main;parse": 800, "main;send": 150, "main;log": 50}, responses=2500)
     (change,) = changes(run(BASE), new)
     assert (change.frame, change.way) == ("parse", Way.GREW)
+
+
+def test_stacks_cost_a_request_before_and_now() -> None:
+    """The root of a thread has its address, which is another one in each run."""
+    before = run({"thread (0x7f01): main;parse": 600, "thread (0x7f01): main;send": 400})
+    now = run({"thread (0x55aa): main;parse": 900, "main;log": 100}, responses=2500)
+    told = {one.frames: (one.before, one.now) for one in stack_costs(before, now)}
+    assert set(told) == {("parse",), ("send",), ("main", "log")}
+    cost, later = (costs(one)["parse"].seconds for one in (before, now))
+    assert told[("parse",)] == pytest.approx((cost, later))
+    assert told[("send",)][1] == told[("main", "log")][0] == 0.0
+    assert next(iter(told)) == ("parse",)
+
+
+def test_stacks_of_profiles_that_cannot_be_compared_are_not() -> None:
+    assert stack_costs(run({"main;parse": 20}), run(BASE)) == ()
 
 
 def test_what_came_and_what_went() -> None:

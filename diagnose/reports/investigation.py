@@ -137,6 +137,7 @@ def document(done: Investigation) -> dict[str, Any]:
         "plan": [
             {
                 "experiment": each.experiment,
+                "title": done.titles[each.experiment],
                 "suspects": list(each.suspects),
                 "legs": [leg.label for leg in each.legs],
                 "repeats": each.repeats,

@@ -120,7 +120,7 @@ def _row(profile: Profile, stack: Sequence[str]) -> WaitRow:
 
 def drawn(profile: Profile) -> Profile:
     """The same for a flame graph: threads with nothing to do apart from those that are held up,
-    and the kernel's functions marked as perf marks them."""
+    threads of a pool as one, and the kernel's functions marked as perf marks them."""
     if profile.note.kind != "off-cpu":
         return profile
     return replace(
@@ -133,6 +133,7 @@ def _drawn(profile: Profile, stack: Sequence[str]) -> tuple[str, ...]:
     if profile.note.unit != "samples":
         call = native_call(stack)
         depth = call.depth if call else len(stack)
-    root = RESTING if _row(profile, stack).resting else HELD_UP
-    above = (text for text in stack[:depth] if text != AT_REST)
-    return (root, *above, *(f"{text}{KERNEL}" for text in stack[depth:]))
+    row = _row(profile, stack)
+    root = RESTING if row.resting else HELD_UP
+    above = (text for text in stack[1:depth] if text != AT_REST)
+    return (root, row.thread, *above, *(f"{text}{KERNEL}" for text in stack[depth:]))

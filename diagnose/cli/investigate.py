@@ -28,10 +28,13 @@ from diagnose.experiments import _planning, _running, connections, knob
 from diagnose.model.experiment import Decision, Leg, Outcome, Plan, Planned
 from diagnose.model.report import Analyzed
 from diagnose.recorder import RunOptions, record
+from diagnose.reports import html
 from diagnose.reports import investigation as report
+from diagnose.reports.html import Beside
 from diagnose.store import together
+from diagnose.store.investigated import read_investigation
 from diagnose.store.reader import read_run
-from diagnose.store.writer import write_findings
+from diagnose.store.writer import write_findings, write_report
 
 # Of the first run: long enough for its rules, shorter than that of `run`.
 WINDOW_S, PROFILE_S, IDLE_S, COOLDOWN_S = 3.0, 2.0, 1.0, 1.2
@@ -234,10 +237,13 @@ def _investigate(
     )
     document = report.document(done)
     together.write(directory, KIND, document, report.page(done))
+    beside = Beside(read_investigation(directory))
+    page = write_report(directory, html.files(base, beside))[0]
     if as_json:
         results_to.print(json.dumps(document, indent=1), soft_wrap=True, markup=False)
     else:
         results_to.print(report.render(done))
+        results_to.print(f"page: {page}", soft_wrap=True, markup=False)
     if interrupted:
         errors_to.print("interrupted: the result rests on what was measured until then")
         return 130

@@ -11,6 +11,8 @@ from diagnose.cli.console import errors_to, results_to
 from diagnose.cli.options import check_names
 from diagnose.cli.results import analyzed
 from diagnose.errors import UsageError
+from diagnose.model.investigated import Investigated
+from diagnose.model.report import Analyzed
 from diagnose.reports import (
     gcannon,
     github,
@@ -23,16 +25,18 @@ from diagnose.reports import (
     terminal,
 )
 from diagnose.reports import json as json_report
+from diagnose.reports.html import Beside
 from diagnose.store import archive
+from diagnose.store.investigated import first_run, investigation_of, read_investigation
 from diagnose.store.writer import write_findings, write_report
 
 FORMATS = (
     *("terminal", "markdown", "html", "json", "gcannon", "pr-comment", "junit", "github"),
     *("speedscope", "profile-change"),
 )
-AGAINST = ("pr-comment", "profile-change")
+AGAINST = ("pr-comment", "profile-change", "html")
 # Forms that are files beside the run.
-WRITTEN = {"markdown": markdown.files, "html": html.files, "speedscope": speedscope.files}
+WRITTEN = {"markdown": markdown.files, "speedscope": speedscope.files}
 
 
 def _schema(wanted: bool) -> None:
@@ -43,7 +47,8 @@ def _schema(wanted: bool) -> None:
 
 def report(
     run: list[Path] = typer.Argument(
-        help="Run directories, as `diagnose run` prints them, or bundles."
+        help="Run directories, as `diagnose run` prints them, or bundles; for html also "
+        "investigations."
     ),
     form: str = typer.Option(
         "terminal", "--format", help=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}."
@@ -63,7 +68,8 @@ def report(
     """Analyze stored runs again and print or write their reports.
 
     markdown writes report.md and its pictures into each run directory and prints the path, html
-    writes report.html, one file with everything in it. gcannon prints the lines of the benchmark's
+    writes report.html, one file with everything in it: of an investigation with its experiments,
+    with --against also what differs from that run. gcannon prints the lines of the benchmark's
     load generator, then what it does not count. pr-comment prints the table and the findings as a
     comment on a pull request, junit JUnit XML, github annotations of GitHub Actions. speedscope
     writes the profiles for speedscope, profile-change prints which functions cost a request more or
@@ -72,19 +78,15 @@ def report(
     form = "json" if as_json else form
     check_names([form], FORMATS, "format")
     if against and form not in AGAINST:
-        raise UsageError(f"--against is for --format {' and '.join(AGAINST)}")
+        raise UsageError(f"--against is for --format {', '.join(AGAINST)}")
     if form == "profile-change" and (len(against) != 1 or len(run) != 1):
         raise UsageError("--format profile-change takes one run, and one with --against")
+    if form == "html":
+        _pages(run, against)
+        return
     items = [analyzed(directory) for directory in run]
     for item in items:
-        if archive.is_archive(Path(item.run.directory)):
-            continue
-        try:
-            write_findings(Path(item.run.directory), item.findings)
-        except OSError as error:
-            errors_to.print(
-                f"findings not stored in {item.run.directory}: {error.strerror}", markup=False
-            )
+        _store_findings(item)
     if form == "json":
         sys.stdout.write(json_report.render(items) + "\n")
     elif form == "gcannon":
@@ -100,16 +102,60 @@ def report(
         sys.stdout.write(pr_comment.render(items, base) + "\n")
     elif form in WRITTEN:
         for item in items:
-            try:
-                written = write_report(_place(Path(item.run.directory)), WRITTEN[form](item))
-            except OSError as error:
-                raise UsageError(
-                    f"cannot write into {item.run.directory}: {error.strerror}; copy the run to a "
-                    "place of yours first"
-                ) from error
-            typer.echo(str(written[0]))
+            _write(Path(item.run.directory), WRITTEN[form](item))
     else:
         results_to.print(terminal.render(items))
+
+
+def _pages(runs: list[Path], against: list[Path]) -> None:
+    """The pages of runs and of investigations.
+
+    Raises: UsageError when one cannot be read or written.
+    """
+    if len(against) > 1:
+        raise UsageError("--format html takes one run with --against")
+    base = analyzed(against[0]) if against else None
+    for place in runs:
+        experiments = read_investigation(place)
+        if experiments is not None:
+            item = analyzed(first_run(place, experiments))
+        else:
+            item = analyzed(place)
+            experiments = _experiments(place)
+        _store_findings(item)
+        _write(place, html.files(item, Beside(experiments, base)))
+
+
+def _experiments(place: Path) -> Investigated | None:
+    """Those that followed a run, also one in the archive of a bundle."""
+    if archive.is_archive(place):
+        with archive.unpacked(place) as unpacked:
+            return investigation_of(unpacked)
+    return investigation_of(place)
+
+
+def _store_findings(item: Analyzed) -> None:
+    place = Path(item.run.directory)
+    if archive.is_archive(place):
+        return
+    try:
+        write_findings(place, item.findings)
+    except OSError as error:
+        errors_to.print(f"findings not stored in {place}: {error.strerror}", markup=False)
+
+
+def _write(place: Path, made: dict[str, bytes]) -> None:
+    """Files into a directory or beside an archive; prints the path of the first.
+
+    Raises: UsageError when that is not possible.
+    """
+    try:
+        written = write_report(_place(place), made)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write into {place}: {error.strerror}; copy the run to a place of yours first"
+        ) from error
+    typer.echo(str(written[0]))
 
 
 def _place(run: Path) -> Path:

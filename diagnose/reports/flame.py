@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from diagnose.model.profile import Profile
+from diagnose.analysis.profile_change import StackCost
+from diagnose.model.profile import Profile, ProfileNote
 
 # A frame's name longer than this is a template instantiation or an attack; nobody reads its end.
 MOST_FRAME = 240
@@ -17,17 +18,27 @@ MOST_FRAME = 240
 MOST_DEPTH = 160
 RARE = "(rare stacks)"
 CUT = "(deeper frames)"
+# What a weight is, in the words of the page, for the kinds of profiles that are not on-CPU.
+UNITS = {"off-cpu": "threads", "lock": "looks", "memory": "bytes"}
 
 Stack = tuple[str, ...]
 
 
-def profiles(taken: Sequence[Profile], start: float, most_stacks: int) -> dict[str, Any]:
-    """All profiles; `most_stacks` of each keep their frames, the lightest others become one."""
+def profiles(
+    taken: Sequence[Profile],
+    start: float,
+    most_stacks: int,
+    difference: Sequence[StackCost] = (),
+) -> dict[str, Any]:
+    """All profiles; `most_stacks` of each keep their frames, the lightest others become one.
+
+    difference: what a request cost before and now is the last of them.
+    """
     names: dict[str, int] = {}
-    return {
-        "profiles": [_profile(profile, names, start, most_stacks) for profile in taken],
-        "names": list(names),
-    }
+    told = [_profile(profile, names, start, most_stacks) for profile in taken]
+    if difference:
+        told.append(_difference(difference, names, most_stacks))
+    return {"profiles": told, "names": list(names)}
 
 
 def _profile(
@@ -40,13 +51,17 @@ def _profile(
     index = {stack: number for number, stack in enumerate(kept)}
     counts = [weights[stack] for stack in kept]
     rest = weights.total() - sum(counts)
-    rows = [[names.setdefault(frame, len(names)) for frame in stack] for stack in kept]
+    rows = [_numbers(stack, names) for stack in kept]
     if rest:
-        rows.append([names.setdefault(RARE, len(names))])
+        rows.append(_numbers((RARE,), names))
         counts.append(rest)
     note = profile.note
     return {
         "pid": note.pid,
+        "kind": note.kind,
+        "file": note.file,
+        "unit": UNITS.get(note.kind, "samples"),
+        "each": _each(note),
         "label": f"PID {note.pid} ({note.runtime or 'unknown runtime'}, {note.profiler})",
         "rate": note.rate_hz,
         "samples": profile.weight,
@@ -54,6 +69,45 @@ def _profile(
         "counts": counts,
         "slices": _slices(profile, index, len(kept), start),
     }
+
+
+def _each(note: ProfileNote) -> float:
+    """What a weight of 1 stands for in the unit of the page: of sleeping threads their mean
+    number."""
+    if note.kind != "off-cpu":
+        return 1.0
+    if note.unit == "samples":
+        return 1 / max(1, note.samples)
+    return 1e-6 / note.seconds if note.seconds > 0 else 1e-6
+
+
+def _difference(
+    costs: Sequence[StackCost], names: dict[str, int], most_stacks: int
+) -> dict[str, Any]:
+    """The larger of both costs is the width; in nanoseconds of CPU time for each request."""
+    before: Counter[Stack] = Counter()
+    now: Counter[Stack] = Counter()
+    for number, cost in enumerate(costs):
+        stack = _shown(cost.frames) if number < most_stacks else (RARE,)
+        before[stack] += round(cost.before * 1e9)
+        now[stack] += round(cost.now * 1e9)
+    kept = list(dict.fromkeys((*before, *now)))
+    return {
+        "kind": "difference",
+        "file": "",
+        "unit": "ns",
+        "each": 1.0,
+        "label": "difference to the base",
+        "stacks": [_numbers(stack, names) for stack in kept],
+        "counts": [max(before[stack], now[stack]) for stack in kept],
+        "before": [before[stack] for stack in kept],
+        "now": [now[stack] for stack in kept],
+        "slices": [],
+    }
+
+
+def _numbers(stack: Stack, names: dict[str, int]) -> list[int]:
+    return [names.setdefault(frame, len(names)) for frame in stack]
 
 
 def _slices(

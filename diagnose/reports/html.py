@@ -1,4 +1,5 @@
-"""One HTML file: the verdict, the timeline, flame graphs, what was ruled out, how to repeat it.
+"""One HTML file: the verdict, experiments, the timeline, flame graphs, waits, what was ruled out,
+how to repeat it.
 
 Everything is in the file and nothing is fetched: its policy forbids every connection, and allows
 the scripts and styles of this package by their hashes alone. Whatever comes from a server is text.
@@ -7,19 +8,28 @@ the scripts and styles of this package by their hashes alone. Whatever comes fro
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from diagnose.analysis.held import held_lines
 from diagnose.analysis.observe import memory
+from diagnose.analysis.wait_table import drawn, wait_table
+from diagnose.analysis.waiting import lock_holder
+from diagnose.analysis.work import Share, work
 from diagnose.errors import DiagnoseError
+from diagnose.model.experiment import Outcome
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
+from diagnose.model.investigated import Decided, Investigated
 from diagnose.model.report import Analyzed
 from diagnose.model.run import Run
 from diagnose.reports import flame, timeline
+from diagnose.reports.difference import Difference, difference
 from diagnose.reports.distribution import distribution
+from diagnose.reports.facts import host_rows, tiles
 from diagnose.reports.page import cut, embedded, fill
 from diagnose.reports.phrases import caveats, explanation, figure_rows, headline, setting
 from diagnose.reports.repeating import command_line
-from diagnose.units import format_bytes, format_rate, format_seconds, format_value
+from diagnose.units import format_bytes, format_value
 
 FILE = "report.html"
 # A report is sent by mail and attached to issues: many places refuse more.
@@ -27,6 +37,8 @@ MOST_BYTES = 3_000_000
 # (points of a line, stacks of a profile): the next one is taken where a report would be too long.
 DETAIL = ((1600, 3000), (800, 1000), (400, 200), (120, 25))
 LOG_LINES = 20
+# Less is a sample or two.
+LEAST_WORK = 0.01
 
 
 class ReportTooLong(DiagnoseError):
@@ -35,18 +47,30 @@ class ReportTooLong(DiagnoseError):
     exit_code = 2
 
 
-def files(item: Analyzed) -> dict[str, bytes]:
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What is known beside a run: the experiments after it, and a run to hold it against."""
+
+    experiments: Investigated | None = None
+    base: Analyzed | None = None
+
+
+ALONE = Beside()
+
+
+def files(item: Analyzed, beside: Beside = ALONE) -> dict[str, bytes]:
     """The report by its file name."""
-    return {FILE: render(item)}
+    return {FILE: render(item, beside)}
 
 
-def render(item: Analyzed) -> bytes:
+def render(item: Analyzed, beside: Beside = ALONE) -> bytes:
     """The page, with as much detail as fits.
 
     Raises: ReportTooLong.
     """
+    change = None if beside.base is None else difference(beside.base, item)
     for points, stacks in DETAIL:
-        page = _page(item, points, stacks).encode()
+        page = _page(item, beside.experiments, change, points, stacks).encode()
         if len(page) <= MOST_BYTES:
             return page
     raise ReportTooLong(
@@ -55,16 +79,27 @@ def render(item: Analyzed) -> bytes:
     )
 
 
-def _page(item: Analyzed, points: int, stacks: int) -> str:
+def _page(
+    item: Analyzed,
+    experiments: Investigated | None,
+    change: Difference | None,
+    points: int,
+    stacks: int,
+) -> str:
     run = item.run
     found = [finding for finding in item.findings if finding.verdict is Verdict.FOUND]
+    decided = experiments.decisions if experiments is not None else ()
+    confirmed = [one for one in decided if one.outcome is Outcome.CONFIRMED]
+    refuted = [one for one in decided if one.outcome is Outcome.REFUTED]
+    left = [finding for finding in found if finding.id not in {one.id for one in refuted}]
     span = run.phase("window")
     start = timeline.origin(run)
+    drawable = (*run.profiles, *map(drawn, run.waits), *run.memory_profiles)
     data = {
         "charts": timeline.charts(run, points),
         "phases": timeline.phases(run),
         "window": _span(run, span.started, span.ended) if span else None,
-        **flame.profiles(run.profiles, start, stacks),
+        **flame.profiles(drawable, start, stacks, change.stacks if change is not None else ()),
     }
     shown = {chart["id"] for chart in data["charts"]}
     return fill(
@@ -72,38 +107,60 @@ def _page(item: Analyzed, points: int, stacks: int) -> str:
         item=item,
         run=run,
         manifest=run.manifest,
-        tone=_tone(found),
+        tone="bad" if confirmed else _tone(left),
         headline=cut(headline(item)),
         setting=cut(setting(item)),
-        tiles=_tiles(item),
+        tiles=tiles(item),
+        graphs=bool(data["profiles"]),
         sliced=any(profile["slices"] for profile in data["profiles"]),
         figures=[(name, cut(text)) for name, text in figure_rows(item)],
-        found=[_card(run, finding, shown, bool(run.profiles)) for finding in found],
-        first=_first(found),
+        found=[_card(run, finding, shown, decided) for finding in found],
+        first=_first(left),
+        proof=confirmed[0] if confirmed else None,
         undone=[finding.id for finding in found if finding.undoes_figures],
+        experiments=experiments,
+        titles={each.experiment: each.title for each in experiments.plan} if experiments else {},
+        refuted=refuted,
         unknown=_grouped([f for f in item.findings if f.verdict is Verdict.UNKNOWN]),
         clear=[f for f in item.findings if f.verdict is Verdict.CLEAR],
         notes=[cut(note) for note in caveats(item)],
         charts=data["charts"],
+        work=_work(run),
+        waits=wait_table(run.waits),
+        holder=lock_holder(run.waits),
+        held=held_lines(run.memory_profiles),
+        change=change,
         distribution=distribution(run.load),
         unprofiled=[note for note in run.manifest.profiles if not note.file],
-        host=_host(run),
+        unwatched=[note for note in run.manifest.waits if not note.file and note.remedy],
+        host=host_rows(run),
         log=[cut(line) for line in run.manifest.end.log_tail[-LOG_LINES:]],
         command=cut(command_line(item)),
     )
 
 
-def _first(found: Sequence[Finding]) -> Finding | None:
-    """What stands at the top: a cause before a symptom before a doubt about the measurement."""
+def _first(left: Sequence[Finding]) -> Finding | None:
+    """What stands at the top, of what no experiment refuted: a cause before a symptom before a
+    doubt about the measurement."""
     for kind in (Kind.CAUSE, Kind.SYMPTOM, Kind.VALIDITY):
-        for finding in found:
+        for finding in left:
             if finding.kind is kind:
                 return finding
     return None
 
 
-def _card(run: Run, finding: Finding, charts: set[str], profiled: bool) -> dict[str, Any]:
+def _work(run: Run) -> list[tuple[str, Share]]:
+    """Kinds of work with their share of CPU time, the largest first."""
+    seen = work(run)
+    ranked = sorted(seen.shares.items() if seen else (), key=lambda item: -item[1].share)
+    return [(kind, share) for kind, share in ranked if share.share >= LEAST_WORK]
+
+
+def _card(
+    run: Run, finding: Finding, charts: set[str], decided: Sequence[Decided]
+) -> dict[str, Any]:
     """A finding as the page shows it: each figure with its place on the timeline."""
+    profiled = bool(run.profiles or run.waits or run.memory_profiles)
     rows = []
     for row in finding.evidence:
         chart = _chart_of(row)
@@ -119,6 +176,7 @@ def _card(run: Run, finding: Finding, charts: set[str], profiled: bool) -> dict[
                 "source": row.source,
                 "chart": chart,
                 "span": _moment(run, row, chart),
+                "profile": row.source.rpartition("/")[2] if chart == "flame" else "",
             }
         )
     return {
@@ -129,6 +187,7 @@ def _card(run: Run, finding: Finding, charts: set[str], profiled: bool) -> dict[
         "why": explanation(finding),
         "measured": finding.measured,
         "unexplained": finding.unexplained,
+        "outcomes": [one for one in decided if one.id == finding.id],
         "rows": rows,
     }
 
@@ -188,69 +247,3 @@ def _tone(found: Sequence[Finding]) -> str:
     if any(finding.kind is not Kind.VALIDITY for finding in found):
         return "bad"
     return "warn" if found else "good"
-
-
-def _tiles(item: Analyzed) -> list[dict[str, str]]:
-    """The figures that are asked for first, large."""
-    f, run = item.figures, item.run
-    cores = len(run.manifest.host.server_cpus)
-    tiles = []
-
-    def tile(name: str, value: str, sub: str = "") -> None:
-        number, _, unit = value.partition(" ")
-        tiles.append({"name": name, "value": number, "unit": unit, "sub": sub})
-
-    tile(
-        "throughput",
-        f"{format_rate(f['rps'] or 0).removesuffix('/s')} responses/s",
-        f"{f['responses'] or 0:,} in {f['duration_s'] or 0:.1f} s",
-    )
-    if f["p50_s"] is not None:
-        tile("latency p50", format_seconds(f["p50_s"]), f"p99 {format_seconds(f['p99_s'] or 0)}")
-    if f["cpu_cores"] is not None:
-        sub = "" if f["idle_cores"] is None else f"{f['idle_cores']:.2f} idle"
-        tile("CPU of the server", f"{f['cpu_cores']:.2f} of {cores} cores", sub)
-    if f["memory_peak_bytes"] is not None:
-        before = f["memory_baseline_bytes"]
-        sub = "" if before is None else f"{format_bytes(before)} before the load"
-        tile("memory at its peak", format_bytes(f["memory_peak_bytes"]), sub)
-    asked = (f["responses"] or 0) + (f["errors"] or 0)
-    share = f"{(f['errors'] or 0) / asked:.1%} of the requests" if f["errors"] and asked else ""
-    tile("failures", f"{f['errors'] or 0:,}", share)
-    return tiles
-
-
-def _host(run: Run) -> list[tuple[str, str]]:
-    manifest = run.manifest
-    host, launch = manifest.host, manifest.launch
-    runtimes = sorted(set(launch.runtimes.values()))
-    limits = sorted(set(launch.descriptor_limits.values()))
-    rows = [
-        ("processor", f"{host.cpu_model}, {len(host.cpus)} cores"),
-        ("memory", f"{format_bytes(host.memory_bytes)}, {format_bytes(host.available_bytes)} free"),
-        ("kernel", f"Linux {host.kernel}"),
-        ("server on CPUs", _cpus(host.server_cpus)),
-        ("load on CPUs", f"{_cpus(host.load_cpus)} ({host.cpu_mode})"),
-        ("server command", " ".join(launch.command) or f"attached to PID {launch.pid}"),
-        ("server runtime", ", ".join(runtimes) or "not recognized"),
-        ("ready after", format_seconds(launch.ready_after_s)),
-        ("descriptor limit", ", ".join(f"{limit:,}" for limit in limits) or "not read"),
-        ("somaxconn", f"{host.somaxconn:,}"),
-        ("memory limit", format_bytes(manifest.guard.limit_bytes)),
-        ("samples", f"{len(run.samples):,}, {manifest.sample_rate_hz:g} a second"),
-        ("diagnose", f"{manifest.version}, Python {host.python}"),
-        ("recorded", manifest.created),
-    ]
-    return [(name, cut(text)) for name, text in rows]
-
-
-def _cpus(cpus: Sequence[int]) -> str:
-    """`0-3,6`."""
-    parts: list[str] = []
-    for cpu in sorted(cpus):
-        first, _, last = parts[-1].partition("-") if parts else ("", "", "")
-        if parts and int(last or first) == cpu - 1:
-            parts[-1] = f"{first}-{cpu}"
-        else:
-            parts.append(str(cpu))
-    return ",".join(parts)

@@ -14,7 +14,10 @@ import jinja2
 import msgspec
 from markupsafe import Markup, escape
 
+from diagnose.analysis.work import short
+from diagnose.model.finding import Evidence
 from diagnose.plain import printable
+from diagnose.units import format_bytes, format_value
 
 # What a server says at length (a claim that quotes it, its log) is cut: the run directory has all.
 MOST_TEXT = 2000
@@ -48,6 +51,14 @@ def _sentence(text: str) -> Markup:
         Markup("<code>{}</code>").format(p) if n % 2 else escape(p) for n, p in enumerate(parts)
     ]
     return Markup("").join(made)
+
+
+def _amount(row: Evidence) -> str:
+    return cut(format_value(row.value, row.unit))
+
+
+def _limit(row: Evidence) -> str:
+    return "" if row.threshold is None else cut(format_value(row.threshold, row.unit))
 
 
 def embedded(data: object) -> Markup:
@@ -98,5 +109,7 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    environment.filters.update(cut=cut, sentence=_sentence)
+    environment.filters.update(
+        cut=cut, sentence=_sentence, amount=_amount, limit=_limit, frame=short, bytes=format_bytes
+    )
     return environment.get_template("report.html.j2")

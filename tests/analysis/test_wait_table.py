@@ -70,7 +70,7 @@ def test_a_flame_graph_parts_those_that_rest_from_those_that_are_held_up() -> No
     looked = drawn(make_waits({SLEEP: 10, REST: 5}))
     assert looked.stacks == (
         ((HELD_UP, "main", "app (/srv/app.py:4)", "hrtimer_nanosleep_[k]"), 10),
-        ((RESTING, "pool-3", "app (/srv/app.py:4)", "futex_do_wait_[k]"), 5),
+        ((RESTING, "pool", "app (/srv/app.py:4)", "futex_do_wait_[k]"), 5),
     )
     ((stack, _),) = drawn(make_waits({MUTEX: 10}, unit="us")).stacks
     assert stack[:5] == (HELD_UP, "srv", "main", "work", "__lll_lock_wait")

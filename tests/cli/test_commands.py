@@ -299,6 +299,38 @@ class TestReport:
         assert text == f"{directory / 'report.html'}\n"
         assert "single_threaded" in (directory / "report.html").read_text()
 
+    def test_a_page_beside_another_run(self, directory: Path, tmp_path: Path) -> None:
+        other = store(tmp_path / "other", make_run())
+        invoke("report", str(directory), "--format", "html", "--against", str(other))
+        page = (directory / "report.html").read_text()
+        assert str(other) in page
+        assert "1.00x" in page
+
+    def test_the_page_of_an_investigation(self, directory: Path) -> None:
+        """Made from its directory and from its first run."""
+        place = directory.parent
+        document = {
+            "schema": 1,
+            "base": str(directory),
+            "complete": True,
+            "seconds": 40.0,
+            "decisions": [
+                {
+                    "id": "single_threaded",
+                    "outcome": "refuted",
+                    "experiment": "cores",
+                    "suspected": "one thread",
+                    "predicted": "no faster",
+                    "seen": "twice as fast",
+                }
+            ],
+        }
+        (place / "investigation.json").write_text(json.dumps(document))
+        for start in (place, directory):
+            text = invoke("report", str(start), "--format", "html")
+            assert text == f"{start / 'report.html'}\n"
+            assert "twice as fast" in (start / "report.html").read_text()
+
     def test_as_a_comment(self, directory: Path, tmp_path: Path) -> None:
         other = store(tmp_path, make_run())
         text = invoke(
@@ -308,10 +340,13 @@ class TestReport:
         assert "+0.0%" in text
         assert "- `single_threaded` (cause; baseline, 64 connections)" in text
 
-    def test_against_is_for_comments(self, directory: Path) -> None:
+    def test_against_is_for_comments_and_pages(self, directory: Path) -> None:
         arguments = ["report", str(directory), "--against", str(directory)]
-        with pytest.raises(UsageError, match="pr-comment"):
+        with pytest.raises(UsageError, match="pr-comment, profile-change, html"):
             runner.invoke(app, arguments, catch_exceptions=False)
+        twice = [*arguments, "--against", str(directory), "--format", "html"]
+        with pytest.raises(UsageError, match="one run with --against"):
+            runner.invoke(app, twice, catch_exceptions=False)
 
     def test_the_schema_is_printed(self) -> None:
         assert json.loads(invoke("report", "--schema"))["properties"]["schema"] == {"const": 1}

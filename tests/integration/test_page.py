@@ -3,17 +3,27 @@ and executes nothing that a server said."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from diagnose.model.experiment import Outcome
+from diagnose.model.profile import Profile
 from diagnose.model.report import Analyzed
-from diagnose.reports.html import render
-from tests.builders import make_run, make_samples, one_thread
+from diagnose.model.run import Run
+from diagnose.reports.html import ALONE, Beside, render
+from tests.builders import make_profile, make_run, make_samples, make_waits, one_thread
 from tests.integration.conftest import program
-from tests.reports.screens import analyzed, everywhere
+from tests.reports.screens import (
+    analyzed,
+    decided,
+    everything_beside,
+    everywhere,
+    investigated,
+)
 from tests.reports.test_flame import sliced
 from tests.reports.test_html import HOSTILE
 
@@ -36,7 +46,7 @@ def browser() -> Iterator[Browser]:
 class Opened:
     """A report in a tab, with all that went wrong in it."""
 
-    def __init__(self, page: Page, path: Path, item: Analyzed) -> None:
+    def __init__(self, page: Page, path: Path, item: Analyzed, beside: Beside = ALONE) -> None:
         self.page = page
         self.complaints: list[str] = []
         self.requests: list[str] = []
@@ -45,7 +55,7 @@ class Opened:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("dialog", lambda dialog: self.complaints.append(f"dialog {dialog.message}"))
         page.on("request", lambda request: self.requests.append(request.url))
-        path.write_bytes(render(item))
+        path.write_bytes(render(item, beside))
         self.address = path.as_uri()
         page.goto(self.address)
 
@@ -85,12 +95,23 @@ def opened(page: Page, tmp_path: Path) -> Iterator[Opened]:
 
 
 def test_nothing_that_a_server_says_is_executed(page: Page, tmp_path: Path) -> None:
-    tab = Opened(page, tmp_path / "report.html", everywhere(HOSTILE))
+    beside = everything_beside(HOSTILE)
+    tab = Opened(page, tmp_path / "report.html", everywhere(HOSTILE), beside)
     for element in page.locator("summary").all():
         element.click()
-    page.locator("#flame-plot g").last.hover()
-    page.fill("#search", HOSTILE)
-    page.wait_for_function("document.getElementById('flame-status').textContent.includes('match')")
+    profiles = page.locator("#process option").count()
+    assert profiles == 5
+    for number in range(profiles):
+        page.select_option("#process", index=number)
+        page.locator("#flame-plot g").last.hover()
+        page.fill("#search", "")
+        page.fill("#search", HOSTILE)
+        page.wait_for_function(
+            "document.getElementById('flame-status').textContent.includes('match')"
+        )
+        assert "no frame" not in str(page.text_content("#flame-status"))
+    for part in ("#experiments", "#waits", "#difference", "#held", "#flame table"):
+        assert HOSTILE in str(page.locator(part).first.text_content())
     assert page.locator("img, iframe, form").count() == 0
     tab.check()
 
@@ -177,6 +198,70 @@ def test_an_evidence_link_shows_its_chart(opened: Opened) -> None:
     link.click()
     assert "shown" in str(page.locator(f"#chart-{chart}").get_attribute("class"))
     assert "selected" in str(page.text_content("#stretch"))
+
+
+@pytest.fixture
+def proved(page: Page, tmp_path: Path) -> Iterator[Opened]:
+    """The report of a server whose threads wait for a lock: investigated, and beside the run before
+    its functions changed."""
+
+    def run(stacks: dict[str, int], *waits: Profile) -> Run:
+        return make_run(profiles=(make_profile(stacks),), waits=waits)
+
+    asleep = make_waits(
+        {
+            "pool-1;app (/srv/app.py:4);locked (/srv/app.py:9);futex_do_wait": 60,
+            "pool-2;[at rest];take (/srv/app.py:40);futex_do_wait": 20,
+        }
+    )
+    now = run({"main;parse": 600, "main;log": 400}, asleep)
+    base = analyzed(run({"main;parse": 600, "main;send": 400}))
+    both = (decided(), decided("gil_bound", Outcome.REFUTED))
+    tab = Opened(page, tmp_path / "report.html", analyzed(now), Beside(investigated(*both), base))
+    yield tab
+    tab.check()
+
+
+def test_a_link_leads_to_the_flame_graph_of_waits(proved: Opened) -> None:
+    page = proved.page
+    assert "parse" in proved.frames()
+    page.click("#waits a.show")
+    assert {"(waiting)", "locked (app.py:9)", "futex_do_wait_[k]"} <= proved.frames()
+    assert "parse" not in proved.frames()
+    assert page.text_content("#flame-status") == "4.00 threads at once"
+    assert "slept" in str(page.text_content("#flame-about"))
+    # A hot frame is one of running threads.
+    page.click("#flame details:last-of-type summary")
+    page.click(".frame-link")
+    assert "parse" in proved.frames()
+
+
+def test_the_difference_is_told_by_color(proved: Opened) -> None:
+    page = proved.page
+    page.click("#difference a.show")
+    assert {"parse", "log", "send"} <= proved.frames()
+
+    def fill(frame: str) -> list[int]:
+        color = page.locator(f'#flame-plot g[name="{frame}"] rect').get_attribute("fill")
+        return [int(part) for part in re.findall(r"\d+", str(color))]
+
+    red, blue, same = fill("log"), fill("send"), fill("parse")
+    assert red[0] > same[0] - 40
+    assert red[1] < same[1]
+    assert blue[0] < same[0]
+    assert page.is_visible("#change-keys")
+    assert page.is_hidden("#frame-keys")
+    page.locator('#flame-plot g[name="send"]').hover()
+    assert "against the base" in str(page.text_content("#flame-status"))
+
+
+def test_experiments_are_reached_from_the_verdict(proved: Opened) -> None:
+    page = proved.page
+    assert "Confirmed by experiment" in page.inner_text("#verdict")
+    page.click("#verdict a.chip.refuted")
+    assert page.url.endswith("#experiment-2")
+    assert "1.02x of 2x possible" in page.inner_text("#experiment-2")
+    assert "had it been the cause" in page.inner_text("#ruled-out")
 
 
 def test_light_and_dark(opened: Opened) -> None:

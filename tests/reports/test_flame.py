@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from diagnose.analysis.profile_change import StackCost
 from diagnose.model.profile import Profile
 from diagnose.reports.flame import CUT, MOST_DEPTH, MOST_FRAME, RARE, profiles
-from tests.builders import make_profile
+from tests.builders import make_profile, make_waits
 
 
 def stacks(told: dict[str, Any], number: int = 0) -> dict[str, int]:
@@ -44,6 +45,30 @@ def test_endless_names_and_stacks_are_cut() -> None:
 def test_stacks_that_differ_only_in_what_is_cut_are_one() -> None:
     told = profiles([make_profile({"x" * 300 + "a": 1, "x" * 300 + "b": 2})], 0.0, 10)
     assert list(stacks(told).values()) == [3]
+
+
+def test_each_kind_says_what_a_weight_is() -> None:
+    looks = make_waits({"t;f;futex_do_wait": 60}, looks=20)
+    switches = make_waits({"t;f;schedule": 5}, unit="us", seconds=0.5)
+    held = make_waits({"t;f": 5}, kind="memory", unit="bytes")
+    lock = make_waits({"t;f": 5}, kind="lock")
+    told = profiles([make_profile(), looks, switches, held, lock], 0.0, 10)["profiles"]
+    assert [(one["unit"], one["each"]) for one in told] == [
+        ("samples", 1.0),
+        ("threads", 0.05),
+        ("threads", 2e-6),
+        ("bytes", 1.0),
+        ("looks", 1.0),
+    ]
+
+
+def test_rare_stacks_of_a_difference_become_one() -> None:
+    costs = [StackCost(("main", "a"), 2e-6, 3e-6), StackCost(("b",), 1e-6, 0.0)]
+    costs += [StackCost(("c",), 0.0, 5e-7), StackCost(("d",), 4e-7, 1e-7)]
+    told = profiles([], 0.0, 2, costs)
+    (one,) = told["profiles"]
+    assert stacks(told) == {"main;a": 3000, "b": 1000, RARE: 600}
+    assert (one["before"], one["now"]) == ([2000, 1000, 400], [3000, 0, 600])
 
 
 @dataclass(frozen=True, slots=True)

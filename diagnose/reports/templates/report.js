@@ -359,7 +359,7 @@
     return name.replace(/ \((?:[^()]*\/)?([^()/]*)\)$/, " ($1)");
   }
   function kindOf(name) {
-    return /^PID \d|^thread \(/.test(name) ? "base" : KERNEL.test(name) ? "kernel" : LIBRARY.test(name) ? "library" : "own";
+    return /^PID \d|^thread \(|^\((nothing to do|waiting)\)$/.test(name) ? "base" : KERNEL.test(name) ? "kernel" : LIBRARY.test(name) ? "library" : "own";
   }
 
   function weightsOf(profile, stretch) {
@@ -373,30 +373,63 @@
     return weights;
   }
 
+  const ABOUT = {
+    "on-cpu": "Where CPU time went while the same load ran a second time under the profiler. Width is the share of samples.",
+    "off-cpu": "Where threads slept while the same load ran once more. Width is the mean number of threads that stood there.",
+    lock: "Who had the interpreter's lock, each time that somebody was seen with it.",
+    memory: "Who allocated the memory, in a second launch. Width is bytes.",
+    difference: "What a request costs in CPU time, here and in the base. Width is the larger of both.",
+  };
+  const GROUPS = {
+    "on-cpu": "running threads", "off-cpu": "waiting threads", lock: "the interpreter's lock",
+    memory: "memory", difference: "against the base",
+  };
+  // A weight in words, by the unit of its profile.
+  function amountOf(profile, value) {
+    const many = value.toLocaleString("en");
+    if (profile.unit === "threads") return `${significant(value * profile.each)} threads at once`;
+    if (profile.unit === "bytes") return formats.bytes(value);
+    if (profile.unit === "ns") return `${formats.s(value / 1e9)} a request`;
+    return profile.unit === "looks" ? `seen ${many} times` : `${many} samples`;
+  }
+  // From one color to another, by a share of the way.
+  function mixed(from, to, share) {
+    const parts = [from, to].map((name) => color(name).match(/[\d.]+/g).map(Number));
+    return `rgb(${[0, 1, 2].map((i) => Math.round(parts[0][i] + share * (parts[1][i] - parts[0][i]))).join(", ")})`;
+  }
+
   // Prototype names like "constructor" are function names too: children are kept in a Map.
   function treeOf(chosen, stretch, byLeaf) {
-    const top = { name: "all", full: "all", value: 0, map: new Map() };
+    const top = { name: "all", full: "all", value: 0, now: 0, delta: 0, map: new Map() };
     for (const profile of chosen) {
       const weights = weightsOf(profile, stretch);
       profile.stacks.forEach((stack, index) => {
         const weight = weights[index];
         if (!weight) return;
+        const now = profile.now ? profile.now[index] : weight;
+        const delta = profile.now ? now - profile.before[index] : 0;
         top.value += weight;
+        top.now += now;
+        top.delta += delta;
         let node = top;
         const path = byLeaf ? [...stack].reverse() : stack;
         const head = chosen.length > 1 && !byLeaf ? [profile.label] : [];
         for (const step of [...head, ...path]) {
           const full = typeof step === "number" ? data.names[step] : step;
           let next = node.map.get(full);
-          if (!next) node.map.set(full, (next = { name: short(full), full, value: 0, map: new Map() }));
+          if (!next) node.map.set(full, (next = { name: short(full), full, value: 0, now: 0, delta: 0, map: new Map() }));
           next.value += weight;
+          next.now += now;
+          next.delta += delta;
           node = next;
         }
       });
     }
     const waiting = [top];
+    top.most = 0;
     while (waiting.length) {
       const node = waiting.pop();
+      top.most = Math.max(top.most, Math.abs(node.delta));
       node.children = [...node.map.values()].sort((a, b) => b.value - a.value);
       delete node.map;
       waiting.push(...node.children);
@@ -413,24 +446,51 @@
     let total = 0;
     let current = null;
     let found = "";
+    let first = data.profiles[0];
+    let tree = null;
 
     const process = byId("process");
-    const all = data.profiles.length > 1;
-    if (all) process.append(new Option(`all ${data.profiles.length} processes`, "all"));
-    data.profiles.forEach((profile, number) => process.append(new Option(profile.label, String(number))));
+    const running = data.profiles.filter((profile) => profile.kind === "on-cpu");
+    for (const [kind, title] of Object.entries(GROUPS)) {
+      const group = element("optgroup");
+      group.label = title;
+      if (kind === "on-cpu" && running.length > 1) group.append(new Option(`all ${running.length} processes`, "all"));
+      data.profiles.forEach((profile, number) => {
+        if (profile.kind === kind) group.append(new Option(profile.label, String(number)));
+      });
+      if (group.children.length) process.append(group);
+    }
+
+    // What a frame comes to; in a difference also what it was before.
+    function told(node) {
+      const text = amountOf(first, node.value);
+      if (!first.now) return `${node.full}: ${percent(node.value)}, ${text}`;
+      const change = `${node.delta > 0 ? "+" : "-"}${formats.s(Math.abs(node.delta) / 1e9)} against the base`;
+      return `${node.full}: ${amountOf(first, node.now)}, ${node.delta ? change : "as in the base"}`;
+    }
+    function fill(d) {
+      if (d.highlight) return color("hit");
+      if (!first.now) return color(d.depth === 0 ? "base" : kindOf(d.data.full));
+      // By the root of the share, so that smaller changes show beside the largest.
+      return mixed("base", d.data.delta > 0 ? "bad" : "accent", Math.sqrt(Math.abs(d.data.delta) / Math.max(1, tree.most)));
+    }
 
     const percent = (value) => `${((100 * value) / Math.max(1, total)).toFixed(1)} %`;
     function tell(text) {
       if (text) status.textContent = text;
       else {
-        const part = stretch && sliced ? ` between ${seconds(stretch[0])} and ${seconds(stretch[1])}` : "";
-        status.textContent = found || `${total.toLocaleString("en")} samples${part}`;
+        const part = stretch && first.slices.length ? ` between ${seconds(stretch[0])} and ${seconds(stretch[1])}` : "";
+        status.textContent = found || `${first.now ? told(tree) : amountOf(first, total)}${part}`;
       }
     }
 
     function draw() {
-      const chosen = process.value === "all" ? data.profiles : [data.profiles[+process.value]];
-      const tree = treeOf(chosen, stretch, byId("bottom-up").checked);
+      const chosen = process.value === "all" ? running : [data.profiles[+process.value]];
+      first = chosen[0];
+      byId("flame-about").textContent = ABOUT[first.kind];
+      byId("change-keys").hidden = !first.now;
+      byId("frame-keys").hidden = Boolean(first.now);
+      tree = treeOf(chosen, stretch, byId("bottom-up").checked);
       total = tree.value;
       found = "";
       current = null;
@@ -445,17 +505,19 @@
         .minFrameSize(1)
         .transitionDuration(still ? 0 : 200)
         .inverted(byId("icicle").checked || byId("bottom-up").checked)
-        .setLabelHandler((d) => `${d.data.full}: ${percent(d.data.value)}, ${d.data.value.toLocaleString("en")} samples`)
+        .setLabelHandler((d) => told(d.data))
         .setDetailsHandler((text) => tell(text))
-        .setColorMapper((d) => (d.highlight ? color("hit") : color(d.depth === 0 ? "base" : kindOf(d.data.full))))
+        .setColorMapper(fill)
         .setSearchMatch((d, term) => term !== "" && d.data.full.toLowerCase().includes(term.toLowerCase()))
         .setSearchHandler((results, sum) => {
           found = results.length
-            ? `${results.length} frames match, ${percent(sum)} of the samples`
+            ? `${results.length} frames match, ${percent(sum)} of the ${first.kind === "on-cpu" ? "samples" : "width"}`
             : "no frame matches";
           tell();
         });
       select(place).datum(tree).call(graph);
+      // The root is where one begins to read.
+      place.scrollTop = graph.inverted() ? 0 : place.scrollHeight;
       if (byId("search").value) graph.search(byId("search").value);
       tell();
     }
@@ -491,7 +553,7 @@
       else return;
       event.preventDefault();
       select(place).selectAll("g").classed("current", (d) => d === current);
-      if (current) tell(`${current.data.full}: ${percent(current.data.value)}, ${current.data.value.toLocaleString("en")} samples`);
+      if (current) tell(told(current.data));
     }
 
     process.addEventListener("change", draw);
@@ -502,6 +564,10 @@
     place.addEventListener("keydown", walk);
     document.querySelectorAll(".frame-link").forEach((link) =>
       link.addEventListener("click", () => {
+        if (first.kind !== "on-cpu") {
+          process.selectedIndex = 0;
+          draw();
+        }
         byId("search").value = link.dataset.frame;
         find(link.dataset.frame);
         byId("flame").scrollIntoView();
@@ -509,6 +575,13 @@
     draw();
     return {
       draw,
+      // The first profile that suits: a link leads to it.
+      choose(suits) {
+        const number = data.profiles.findIndex(suits);
+        if (number < 0) return;
+        process.value = running.length > 1 && data.profiles[number].kind === "on-cpu" ? "all" : String(number);
+        draw();
+      },
       limit(next) {
         stretch = next;
         if (sliced) draw();
@@ -568,6 +641,11 @@
     link.addEventListener("click", () => {
       document.querySelectorAll(".chart.shown").forEach((other) => other.classList.remove("shown"));
       byId(`chart-${link.dataset.chart}`)?.classList.add("shown");
+      const { kind, profile } = link.dataset;
+      // A file, or all that begin alike: `perf-*`.
+      const file = (profile ?? "").replace(/\*$/, "");
+      if (flame && kind) flame.choose((one) => one.kind === kind);
+      if (flame && file) flame.choose((one) => one.file.startsWith(file));
       if (link.dataset.span && charts.length) brush(link.dataset.span.split(",").map(Number));
     }));
   byId("copy").addEventListener("click", async () => {

@@ -9,6 +9,7 @@ import socket
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -19,14 +20,18 @@ from diagnose.cli.options import parse_size
 from diagnose.cli.reproducing import tried
 from diagnose.cli.results import analyzed
 from diagnose.errors import UsageError
+from diagnose.model.investigated import Investigated
 from diagnose.model.report import Analyzed
 from diagnose.reports import bug_report, charts, html, speedscope
 from diagnose.reports.bug_report import Tried
+from diagnose.reports.html import Beside
 from diagnose.reports.redaction import Identity, Redactor, listing
 from diagnose.reports.repeating import command_line
 from diagnose.reports.reproduction import recipe, script
 from diagnose.scenario.toml_writing import to_toml
 from diagnose.store import archive, layout
+from diagnose.store.investigated import FILE as INVESTIGATION
+from diagnose.store.investigated import investigation_of
 from diagnose.store.writer import write_whole
 from diagnose.units import format_bytes
 
@@ -119,8 +124,11 @@ def contents(run: Path, result: Tried, names: Identity) -> tuple[dict[str, bytes
             (clean / name).parent.mkdir(parents=True, exist_ok=True)
             (clean / name).write_bytes(data)
         item = analyzed(clean, shown=archive.RUN)
+    experiments = _experiments(run, redactor)
     found = {f"{archive.RUN}/{name}": data for name, data in files.items()}
-    found.update(_reports(item, _cleaned(item, result, redactor)))
+    if experiments is not None:
+        found[INVESTIGATION] = msgspec.json.format(msgspec.json.encode(experiments), indent=1)
+    found.update(_reports(item, _cleaned(item, result, redactor), experiments))
     found["REMOVED.md"] = listing(redactor.removed, list(found)).encode()
     return found, redactor
 
@@ -132,10 +140,19 @@ def _cleaned(item: Analyzed, result: Tried, redactor: Redactor) -> Tried:
     return Tried(recipe(item), read.seen, read.contrast, read.libraries)
 
 
-def _reports(item: Analyzed, result: Tried) -> dict[str, bytes]:
+def _experiments(run: Path, redactor: Redactor) -> Investigated | None:
+    """What an investigation decided that began with this run; the run is called by its new name."""
+    read = investigation_of(run)
+    if read is None:
+        return None
+    clean = msgspec.convert(redactor.value(msgspec.to_builtins(read)), Investigated)
+    return replace(clean, base=archive.RUN)
+
+
+def _reports(item: Analyzed, result: Tried, experiments: Investigated | None) -> dict[str, bytes]:
     files = {
-        "REPORT.md": bug_report.render(item, result).encode(),
-        html.FILE: html.render(item),
+        "REPORT.md": bug_report.render(item, result, experiments).encode(),
+        html.FILE: html.render(item, Beside(experiments)),
         **charts.pictures(item.run),
     }
     # Raw bytes that are no text are in run.json only.

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from diagnose.model.experiment import Outcome
 from diagnose.model.finding import Finding, Kind, Verdict
+from diagnose.model.investigated import Decided, Investigated
 from diagnose.model.report import Analyzed
 from diagnose.reports.markdown import plain
 from diagnose.reports.phrases import figure_rows, setting, short_frame
@@ -64,34 +66,42 @@ def subject(item: Analyzed, recipe: Recipe | None) -> Finding | None:
     return None
 
 
-def render(item: Analyzed, tried: Tried) -> str:
+def render(item: Analyzed, tried: Tried, experiments: Investigated | None = None) -> str:
     """The page. Text of the server is cut where it would fill it."""
+    decided = experiments.decisions if experiments is not None else ()
     about = subject(item, tried.recipe)
     name = _cut(item.run.manifest.launch.name, 60)
     title = "nothing was found" if about is None else _cut(about.claim)
-    lines = [f"# {plain(name)}: {plain(title)}", "", *_claim(item, tried, about), ""]
+    lines = [f"# {plain(name)}: {plain(title)}", "", *_claim(item, tried, about, decided), ""]
     lines += ["## Reproduce", "", *_reproduce(item, tried), ""]
     lines += ["## Environment", "", *_environment(item, tried), ""]
     lines += ["## Evidence", "", *_evidence(item, about), ""]
-    lines += ["## Ruled out", "", *_ruled_out(item), ""]
+    lines += ["## Ruled out", "", *_ruled_out(item, decided), ""]
     lines += [
         "## In this archive",
         "",
-        "`report.html` (open it in a browser: timeline, flame graph), `run/` (all data; "
-        "`diagnose report ARCHIVE` works on it), `reproduce.sh`, `profile.speedscope.json`, "
-        "`run/profiles/*.folded`, `scenario.toml`, `run/server.log`, `REMOVED.md` (what was taken "
-        "out).",
+        "`report.html` has the timeline and the flame graphs: open it in a browser. `reproduce.sh` "
+        "runs the commands above. `run/` has all data (`diagnose report ARCHIVE` reads it), with "
+        "`run/server.log` and `run/profiles/*.folded`; `profile.speedscope.json` is for "
+        "speedscope, `scenario.toml` is the load. `REMOVED.md` lists what was taken out.",
         "",
     ]
     return "\n".join(lines)
 
 
-def _claim(item: Analyzed, tried: Tried, about: Finding | None) -> list[str]:
-    where = f"{plain(_cut(setting(item)))}."
+def _claim(
+    item: Analyzed, tried: Tried, about: Finding | None, decided: Sequence[Decided]
+) -> list[str]:
+    # What the server is, and on what it ran, stands under Environment.
+    load = plain(_cut(setting(item).partition("; ")[0]))
     if about is None:
-        return [where]
-    sure = "" if about.confidence is None else f" The rule is right in {about.confidence:.0%}."
-    lines = [f"**`{about.id}`** ({about.kind.value}).{sure} {where}"]
+        return [f"Measured under this load: {load}."]
+    lines = [f"**`{about.id}`** ({about.kind.value}), found under this load: {load}."]
+    if about.measured:
+        lines[-1] += f" How sure: {plain(about.measured)}; of those it is known what is wrong."
+    for one in decided:
+        if one.id == about.id and one.outcome is not Outcome.UNDECIDED:
+            lines += ["", _by_experiment(one)]
     invalid = [each.id for each in item.findings if each.undoes_figures]
     if invalid:
         lines += ["", f"The measurement itself is in doubt: {', '.join(invalid)}."]
@@ -99,15 +109,27 @@ def _claim(item: Analyzed, tried: Tried, about: Finding | None) -> list[str]:
     if recipe is not None and seen is not None and seen.values:
         lines += [
             "",
-            f"| {recipe.figure} | |",
+            f"| | {recipe.figure} |",
             "|---|---:|",
-            f"| this server, {len(seen.values)} times | {_interval(seen.values)} |",
+            f"| this server, {_runs(len(seen.values))} | {_interval(seen.values)} |",
         ]
         if tried.contrast is not None:
             told = _interval(tried.contrast.values) or plain(tried.contrast.problem)
-            lines.append(f"| the reference server of diagnose, same commands | {told} |")
-        lines.append(f"| the symptom is | {recipe.expectation} |")
+            lines.append(f"| the reference server of diagnose, one run of the same | {told} |")
+        lines.append(f"| what counts as the symptom | {recipe.expectation} |")
     return lines
+
+
+def _by_experiment(one: Decided) -> str:
+    """What was predicted of a cause, and what was seen."""
+    return (
+        f"**{one.outcome.value.capitalize()} by experiment** (`{one.experiment}`). Predicted: "
+        f"{plain(_cut(one.predicted))}. Seen: {plain(_cut(one.seen))}."
+    )
+
+
+def _runs(count: int) -> str:
+    return "one run" if count == 1 else f"{count} runs"
 
 
 def _interval(values: Sequence[float]) -> str:
@@ -119,57 +141,80 @@ def _interval(values: Sequence[float]) -> str:
 
 def _reproduce(item: Analyzed, tried: Tried) -> list[str]:
     recipe = tried.recipe
-    again = f"With diagnose: `{_code(command_line(item))}`"
+    again = f"The same with diagnose: `{_code(command_line(item))}`"
     if recipe is None:
         return [
-            "No commands with standard tools are known that show this finding.",
+            "No commands of standard tools are known that show this finding.",
             "",
             again,
         ]
     commands = [command for command in (recipe.start, *recipe.commands) if command]
     lines = [
-        f"In the folder of the server, in bash, with {', '.join(recipe.tools)} "
-        "(or: `bash reproduce.sh`):",
+        f"In bash, in the folder of the server; needs {_listed(recipe.tools)}:",
         "",
         "```",
         *(command.replace("```", "'''")[:MOST_COMMAND] for command in commands),
         "```",
         "",
-        f"The last command prints {recipe.figure}: {recipe.expectation} is the symptom. "
+        f"The last command prints {recipe.figure}; {recipe.expectation} is the symptom. "
         + _outcome(tried),
     ]
     if recipe.start:
-        lines[-1] += " Then `kill -9 -- -$SERVER`."
+        lines[-1] += (
+            " `kill -9 -- -$SERVER` stops the server. `bash reproduce.sh` does all of it, and "
+            "cleans up."
+        )
     return [*lines, "", again]
 
 
+def _listed(names: Sequence[str]) -> str:
+    """`curl, ps and awk`."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
 def _outcome(tried: Tried) -> str:
-    seen = tried.seen
-    if seen is None:
+    seen, recipe = tried.seen, tried.recipe
+    if seen is None or recipe is None:
         return "**These commands were not run** when the archive was made."
     if seen.problem:
-        return f"**It did not reproduce** here: {plain(_cut(seen.problem))}."
-    if tried.reproduced:
-        return f"It reproduced here {len(seen.values)} times of {len(seen.values)}."
-    recipe = tried.recipe
-    shown = sum(map(recipe.shows, seen.values)) if recipe else 0
-    return f"**It did not reproduce** every time here: {shown} times of {len(seen.values)}."
+        return f"**It did not reproduce** when the archive was made: {plain(_cut(seen.problem))}."
+    count = len(seen.values)
+    shown = sum(map(recipe.shows, seen.values))
+    if count == 1:
+        told = "It showed in the one run" if shown else "**It did not show** in the one run"
+    elif shown == count:
+        told = f"It showed in each of {count} runs"
+    elif shown:
+        told = f"**It did not show every time**: in {shown} of {count} runs"
+    else:
+        told = f"**It did not show** in any of {count} runs"
+    return f"{told} when the archive was made."
 
 
 def _environment(item: Analyzed, tried: Tried) -> list[str]:
     manifest = item.run.manifest
     host = manifest.host
     kinds = ", ".join(sorted(set(manifest.launch.runtimes.values()))) or "not recognized"
+    shared = "which the load shares" if host.cpu_mode == "shared" else "the load on others"
     lines = [
-        f"Linux {plain(host.kernel)}, {plain(_cut(host.cpu_model, 80))}, {len(host.cpus)} cores, "
-        f"{host.memory_bytes / 2**30:.0f} GiB; server on {len(host.server_cpus)} cores "
-        f"({host.cpu_mode}); runtime: {plain(_cut(kinds, 80))}; diagnose {manifest.version}.",
+        f"Linux {plain(host.kernel)}, {plain(_cut(host.cpu_model, 80))}, {_cores(len(host.cpus))}, "
+        f"{host.memory_bytes / 2**30:.0f} GiB. The server ran on {_cores(len(host.server_cpus))}, "
+        f"{shared}. Runtime: {plain(_cut(kinds, 80))}. Made by diagnose {manifest.version}.",
     ]
     if tried.libraries:
         more = len(tried.libraries) - LIBRARIES
         names = ", ".join(f"`{_code(each)}`" for each in tried.libraries[:LIBRARIES])
-        lines += ["", f"Loaded: {names}" + (f" and {more} more." if more > 0 else ".")]
+        lines += [
+            "",
+            f"The server had loaded {names}" + (f" and {more} more." if more > 0 else "."),
+        ]
     return lines
+
+
+def _cores(count: int) -> str:
+    return "one core" if count == 1 else f"{count} cores"
 
 
 def _evidence(item: Analyzed, about: Finding | None) -> list[str]:
@@ -179,8 +224,8 @@ def _evidence(item: Analyzed, about: Finding | None) -> list[str]:
         lines += ["| figure | value | limit |", "|---|---:|---:|"]
         for row in rows:
             limit = "" if row.threshold is None else format_value(row.threshold, row.unit)
-            value = _cut(format_value(row.value, row.unit), 80)
-            lines.append(f"| {plain(row.metric)} | {plain(value)} | {plain(_cut(limit, 80))} |")
+            cells = (row.metric.replace("_", " "), format_value(row.value, row.unit), limit)
+            lines.append(f"| {' | '.join(plain(_cut(cell, 80)) for cell in cells)} |")
         lines.append("")
     lines += [f"- {name}: {plain(_cut(text))}" for name, text in figure_rows(item)]
     heaviest = max(item.run.profiles, key=lambda profile: profile.weight, default=None)
@@ -189,17 +234,25 @@ def _evidence(item: Analyzed, about: Finding | None) -> list[str]:
             f"`{_code(short_frame(frame))}` {share:.0%}"
             for frame, share in heaviest.hot_leaves(HOT_FRAMES)
         )
-        lines.append(f"- hottest frames of PID {heaviest.note.pid}: {hot}")
+        lines.append(f"- most CPU time of PID {heaviest.note.pid} in: {hot}")
     return lines
 
 
-def _ruled_out(item: Analyzed) -> list[str]:
+def _ruled_out(item: Analyzed, decided: Sequence[Decided]) -> list[str]:
+    lines = []
+    for one in decided:
+        if one.outcome is Outcome.REFUTED:
+            lines += [f"`{one.id}`: {_by_experiment(one)}", ""]
     clear = [f.id for f in item.findings if f.verdict is Verdict.CLEAR and f.kind is Kind.CAUSE]
     unknown = [f.id for f in item.findings if f.verdict is Verdict.UNKNOWN and f.kind is Kind.CAUSE]
     more = f" and {len(clear) - RULED_OUT} more" if len(clear) > RULED_OUT else ""
-    lines = [f"By the figures: {', '.join(clear[:RULED_OUT]) or 'nothing'}{more}."]
+    if clear:
+        lines.append(f"The figures speak against {', '.join(clear[:RULED_OUT])}{more}.")
+    else:
+        lines.append("The figures rule no cause out.")
     if unknown:
-        lines += ["", f"Could not be told: {len(unknown)} causes (`report.html` says why)."]
+        causes = "One cause" if len(unknown) == 1 else f"{len(unknown)} causes"
+        lines += ["", f"{causes} could not be told: `report.html` says why."]
     return lines
 
 

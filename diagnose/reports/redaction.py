@@ -131,7 +131,7 @@ class Redactor:
             return self.text(value)
         if isinstance(value, dict):
             return {self.text(key): self._under(key, item) for key, item in value.items()}
-        if isinstance(value, list):
+        if isinstance(value, list | tuple):
             return self._row(value)
         return value
 
@@ -140,7 +140,7 @@ class Redactor:
             return self._gone("secret by its name")
         return self.value(value)
 
-    def _row(self, row: list[Any]) -> list[Any]:
+    def _row(self, row: Sequence[Any]) -> list[Any]:
         made = [self.value(item) for item in row]
         for index in range(1, len(row)):
             before, item = row[index - 1], row[index]

@@ -7,6 +7,7 @@ import tarfile
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -17,6 +18,7 @@ from diagnose.reports.bug_report import Seen, Tried
 from diagnose.reports.redaction import Identity
 from diagnose.reports.reproduction import recipe
 from tests.builders import make_launch, make_profile, make_run, make_samples, one_thread
+from tests.reports.screens import decided, investigated
 from tests.store.stored import store
 
 runner = CliRunner()
@@ -96,9 +98,24 @@ def test_report_reads_the_archive(run: Path, tmp_path: Path) -> None:
     assert told["findings"][0]["id"] == "single_threaded"
 
 
+def test_experiments_of_the_run_are_in_it(run: Path, tmp_path: Path) -> None:
+    told = investigated(decided(text=f"by {USER}"))
+    encoded = msgspec.json.encode(replace(told, base=f"elsewhere/{run.name}"))
+    (run.parent / "investigation.json").write_bytes(encoded)
+    out = tmp_path / "bundle.tar.gz"
+    assert runner.invoke(app, ["bundle", str(run), "-o", str(out), "--repeat", "0"]).exit_code == 0
+    files = files_of(out)
+    assert not [name for name, data in files.items() if USER.encode() in data]
+    assert "**Confirmed by experiment** (`cores`)" in files["REPORT.md"].decode()
+    assert "1.02x of 2x possible" in files["report.html"].decode()
+    result = runner.invoke(app, ["report", str(out), "--format", "html"])
+    assert result.exit_code == 0, result.output
+    assert "1.02x of 2x possible" in Path(result.output.strip()).read_text()
+
+
 @pytest.mark.parametrize(
     ("values", "status", "said"),
-    [((90.0, 95.0), 0, "reproduced here 2 times of 2"), ((90.0, 5.0), 1, "1 times of 2")],
+    [((90.0, 95.0), 0, "showed in each of 2 runs"), ((90.0, 5.0), 1, "in 1 of 2 runs")],
 )
 def test_whether_it_reproduced_is_said(
     run: Path,
@@ -115,7 +132,7 @@ def test_whether_it_reproduced_is_said(
     assert result.exit_code == status, result.output
     page = files_of(out)["REPORT.md"].decode()
     assert said in page
-    assert "the reference server of diagnose, same commands | 40 |" in page
+    assert "the reference server of diagnose, one run of the same | 40 |" in page
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_a_bug_report_is_reproduced(diagnose: Diagnose, tmp_path: Path) -> None:
         inner = archive.extractfile(name)
         assert inner is not None
         page = inner.read().decode()
-    assert "It reproduced here 1 times of 1" in page
+    assert "It showed in the one run when the archive was made" in page
     assert "curl" in page
     again = diagnose("report", str(packed), "--json")
     assert "connection_closed" in again.found

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from diagnose.model.experiment import Outcome
 from diagnose.model.finding import Finding, Kind, Verdict
 from diagnose.model.report import Analyzed
 from diagnose.model.run import Run
@@ -26,7 +27,7 @@ from tests.builders import (
     make_scenario,
     upload_run,
 )
-from tests.reports.screens import analyzed
+from tests.reports.screens import analyzed, decided, investigated
 
 
 def item(*findings: Finding, run: Run | None = None) -> Analyzed:
@@ -130,15 +131,44 @@ def test_the_page_is_one_page_whatever_the_server_says(tried: Tried) -> None:
     if tried.seen is None and tried.recipe:
         assert "were not run" in page
     if tried.reproduced:
-        assert "It reproduced here 2 times of 2" in page
+        assert "It showed in each of 2 runs when the archive was made" in page
+        assert "| this server, 2 runs | 5 to 7 |" in page
     if tried.reproduced is False:
-        assert "**It did not reproduce**" in page
+        assert "**It did not" in page
 
 
 def test_a_page_of_nothing() -> None:
     page = bug_report.render(item(), Tried())
     assert "nothing was found" in page
-    assert "No commands with standard tools" in page
+    assert "No commands of standard tools" in page
+    assert "The figures rule no cause out." in page
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ((5.0,), "It showed in the one run when"),
+        ((0.0,), "**It did not show** in the one run when"),
+        ((5.0, 7.0, 9.0), "It showed in each of 3 runs when"),
+        ((5.0, 0.0, 9.0), "**It did not show every time**: in 2 of 3 runs when"),
+        ((0.0, 0.0), "**It did not show** in any of 2 runs when"),
+    ],
+)
+def test_how_often_it_showed_reads_as_a_sentence(values: tuple[float, ...], said: str) -> None:
+    about = make_finding("errors", kind=Kind.SYMPTOM)
+    page = bug_report.render(item(about), Tried(recipe_of("errors"), Seen(values)))
+    assert f"is the symptom. {said} the archive was made." in page
+    assert ("this server, one run |" in page) is (len(values) == 1)
+    assert "needs wrk and awk:" in page
+
+
+def test_experiments_stand_with_the_claim_and_with_what_was_ruled_out() -> None:
+    both = investigated(decided("errors"), decided("gil_bound", Outcome.REFUTED))
+    page = bug_report.render(item(make_finding("errors", kind=Kind.SYMPTOM)), Tried(), both)
+    claim, ruled_out = page.split("## Ruled out")
+    assert "**Confirmed by experiment** (`cores`). Predicted: no faster" in claim
+    assert "found under this load: baseline, 64 connections, 5.0 s." in claim
+    assert "`gil_bound`: **Refuted by experiment**" in ruled_out
 
 
 def test_uploads_say_what_is_sent() -> None:

@@ -237,13 +237,14 @@ def _investigate(
     )
     document = report.document(done)
     together.write(directory, KIND, document, report.page(done))
-    beside = Beside(read_investigation(directory))
-    page = write_report(directory, html.files(base, beside))[0]
     if as_json:
         results_to.print(json.dumps(document, indent=1), soft_wrap=True, markup=False)
     else:
         results_to.print(report.render(done))
-        results_to.print(f"page: {page}", soft_wrap=True, markup=False)
+    page = html.files(base, Beside(read_investigation(directory)))
+    (written,) = write_report(directory, page)
+    if not as_json:
+        results_to.print(f"page: {written}", soft_wrap=True, markup=False)
     if interrupted:
         errors_to.print("interrupted: the result rests on what was measured until then")
         return 130

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import msgspec
@@ -26,8 +27,9 @@ def read_investigation(directory: Path) -> Investigated | None:
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     try:
-        read = msgspec.json.decode(data, type=Investigated)
-    except msgspec.MsgspecError as error:
+        # Python's own reader: a figure that is not finite was written as NaN or Infinity.
+        read = msgspec.convert(json.loads(data), type=Investigated)
+    except (ValueError, msgspec.MsgspecError) as error:
         raise UsageError(f"{path} is damaged: {error}") from error
     if read.schema != SCHEMA:
         raise UsageError(

@@ -178,6 +178,9 @@ class TestInvestigate:
         assert one["next_step"] == "start one worker per core"
         (kept,) = tmp_path.glob("*-investigation/investigation.json")
         assert json.loads(kept.read_text()) == document
+        page = (kept.parent / "report.html").read_text()
+        assert "Confirmed by experiment." in page
+        assert "the server on one core, then on all" in page
 
     def test_a_setting_comes_first(self, tmp_path: Path) -> None:
         _, document = self.run(tmp_path, "--vary", "WORKERS=1,2")

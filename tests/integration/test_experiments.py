@@ -28,6 +28,7 @@ def test_a_suspected_cause_is_confirmed(diagnose: Diagnose) -> None:
     assert len(list(directory.glob("*/run.json"))) == 2
     assert json.loads((directory / "investigation.json").read_text()) == outcome.document
     assert "**confirmed** by unloaded" in (directory / "investigation.md").read_text()
+    assert "Confirmed by experiment." in (directory / "report.html").read_text()
 
 
 @pytest.mark.alone

@@ -40,6 +40,14 @@ def test_what_was_written_is_read(directory: Path) -> None:
     assert investigation_of(base) == read
 
 
+def test_a_figure_that_is_not_finite_is_read(directory: Path) -> None:
+    path = directory / "investigation.json"
+    path.write_text(path.read_text().replace('"value": 1.0', '"value": Infinity'))
+    read = read_investigation(directory)
+    assert read is not None
+    assert read.decisions[0].evidence[0].value == float("inf")
+
+
 def test_the_other_runs_are_not_the_first(directory: Path) -> None:
     assert investigation_of(directory / "another") is None
     assert investigation_of(directory) is None

@@ -98,7 +98,7 @@ def _claim(
         return [f"Measured under this load: {load}."]
     lines = [f"**`{about.id}`** ({about.kind.value}), found under this load: {load}."]
     if about.measured:
-        lines[-1] += f" How sure: {plain(about.measured)}; of those it is known what is wrong."
+        lines[-1] += f" How sure: {plain(about.measured)}."
     for one in decided:
         if one.id == about.id and one.outcome is not Outcome.UNDECIDED:
             lines += ["", _by_experiment(one)]

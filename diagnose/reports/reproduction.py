@@ -22,6 +22,9 @@ PORT = 8080
 LOAD_S = 10
 # Requests beside a load; each may take two seconds to be given up.
 ASKED = 8
+# Two uploads on one connection are over between two looks at the memory: a server that held 17 MiB
+# of each was not caught.
+FEWEST_UPLOADS = 64
 BODY = "/tmp/diagnose-body"
 LOG = "/tmp/diagnose-server.log"
 # All processes of a background job are in its process group, in an interactive shell and below
@@ -154,10 +157,11 @@ def _upload(run: Run, base: str) -> tuple[str, int] | None:
         return None
     template = max(uploads, key=lambda each: each.body_length)
     at_once = min(run.manifest.connections, 256)
+    count = max(2 * at_once, FEWEST_UPLOADS)
     chunked = " -H 'Transfer-Encoding: chunked'" if template.chunked else ""
     return (
         f"head -c {template.body_length} /dev/zero > {BODY}; "
-        f"seq {2 * at_once} | xargs -P {at_once} -I@ curl -s -m 60 -o /dev/null -H Expect:"
+        f"seq {count} | xargs -P {at_once} -I@ curl -s -m 60 -o /dev/null -H Expect:"
         f"{chunked} -X {template.method} "
         f"-T {BODY} {_url(base, template)} &",
         at_once,

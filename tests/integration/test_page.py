@@ -170,7 +170,7 @@ def test_search_finds_a_frame(opened: Opened) -> None:
     page = opened.page
     page.keyboard.press("/")
     page.keyboard.type("PARS")
-    assert page.text_content("#flame-status") == "1 frames match, 59.4 % of the samples"
+    assert page.text_content("#flame-status") == "1 frame matches, 59.4 % of the samples"
     hit = page.locator('#flame-plot g[name="parse"] rect').get_attribute("fill")
     assert hit != page.locator('#flame-plot g[name="write"] rect').get_attribute("fill")
     page.fill("#search", "no such frame")

@@ -121,7 +121,7 @@ class TestContent:
     def test_a_healthy_server(self) -> None:
         page = page_of(analyzed(make_run(), [make_finding("errors", Verdict.CLEAR)]))
         assert page.contents("h1") == ["Nothing found."]
-        assert "1 possible findings were ruled out" in page.text
+        assert "1 possible finding was ruled out" in page.text
 
     def test_figures_that_are_not_to_be_quoted(self) -> None:
         found = make_finding("host_noisy", kind=Kind.VALIDITY)

@@ -171,6 +171,12 @@ def test_experiments_stand_with_the_claim_and_with_what_was_ruled_out() -> None:
     assert "`gil_bound`: **Refuted by experiment**" in ruled_out
 
 
+def test_uploads_last_long_enough_to_be_seen() -> None:
+    for connections, sent in ((1, 64), (100, 200)):
+        made = recipe_of("body_buffered", upload_run(connections=connections))
+        assert f"seq {sent} | xargs -P {connections} " in made.commands[0]
+
+
 def test_uploads_say_what_is_sent() -> None:
     made = recipe_of("body_buffered", upload_run())
     assert str(UPLOADS.templates[0].body_length) in made.commands[0]

@@ -92,7 +92,8 @@ def check(run: Run) -> Finding:
     if blocked and seen.waits_for_acks:
         return unknown(__name__, KIND, "answers wait for delayed acknowledgments", rows)
     if blocked and (unread or one):
-        others = f", as {len(blocked) - 1} other loops" if len(blocked) > 1 else ""
+        count = len(blocked) - 1
+        others = f", as did {count} other loop{'s' if count > 1 else ''}" if count else ""
         return finding(
             __name__,
             KIND,

@@ -110,8 +110,8 @@ def check(run: Run) -> Finding:
             __name__,
             KIND,
             Verdict.FOUND,
-            f"{who} was busy {top.busy:.0%} of the time, the other {len(used.threads) - 1} threads "
-            f"together {rest:.0%}: one of {cores} cores does the work",
+            f"{who} was busy {top.busy:.0%} of the time, {_others(len(used.threads) - 1, rest)}: "
+            f"one of {cores} cores does the work",
             rows,
             NEXT_STEP,
             explains=1 - 1 / cores,
@@ -169,3 +169,12 @@ def _idle_siblings(run: Run, pid: int) -> int:
         and other.rss >= SIBLING_MEMORY * busy.rss
         for other in processes.values()
     )
+
+
+def _others(count: int, busy: float) -> str:
+    """The other threads of the server in words."""
+    if not count:
+        return "and there is no other thread"
+    if count == 1:
+        return f"the other thread {busy:.0%}"
+    return f"the other {count} threads together {busy:.0%}"

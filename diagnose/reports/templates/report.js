@@ -511,7 +511,7 @@
         .setSearchMatch((d, term) => term !== "" && d.data.full.toLowerCase().includes(term.toLowerCase()))
         .setSearchHandler((results, sum) => {
           found = results.length
-            ? `${results.length} frames match, ${percent(sum)} of the ${first.kind === "on-cpu" ? "samples" : "width"}`
+            ? `${results.length === 1 ? "1 frame matches" : `${results.length} frames match`}, ${percent(sum)} of the ${first.kind === "on-cpu" ? "samples" : "width"}`
             : "no frame matches";
           tell();
         });

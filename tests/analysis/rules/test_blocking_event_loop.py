@@ -55,7 +55,7 @@ def test_found_for_each_of_several_workers() -> None:
     workers = [process(*loop(SLEEP, tid=pid), pid=pid, share=0.5, parent=1) for pid in (5001, 5002)]
     answer = check(idle_cores(workers, unread=20))
     assert answer.verdict is Verdict.FOUND
-    assert "as 1 other loops" in answer.claim
+    assert ", as did 1 other loop," in answer.claim
 
 
 def test_a_loop_that_waits_for_events_is_clear() -> None:

@@ -52,6 +52,20 @@ def test_found_when_one_thread_does_the_work(busy: float, waiting: float, rest: 
 
 
 @pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        (0, "97% of the time, and there is no other thread: one of 2 cores"),
+        (1, "97% of the time, the other thread 5%: one of 2 cores"),
+        (2, "97% of the time, the other 2 threads together 10%: one of 2 cores"),
+    ],
+)
+def test_the_others_are_counted_as_people_do(others: int, said: str) -> None:
+    rest = tuple(Thread(SERVER_PID + 1 + n, 0.05) for n in range(others))
+    alone = Process(SERVER_PID, (Thread(SERVER_PID, 0.97, name="main"), *rest))
+    assert said in check(make_run(samples=make_samples((alone,)))).claim
+
+
+@pytest.mark.parametrize(
     ("busy", "rest"),
     [
         pytest.param(0.97, 1.51, id="another over half beside one at its limit"),

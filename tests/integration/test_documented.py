@@ -26,12 +26,20 @@ ELSEWHERE = {"run", "attach", "investigate", "probe", "selftest", "minimize", "d
 # Alone they name the command, and say nothing that could be typed.
 NEED_MORE = {"report", "compare", "bundle"}
 BUNDLED = "runs/20261125-134225-my-server-upload-20mb-c32"
+WALKED = "runs/20261125-222119-uploads-upload-20mb-c32"
+COMMENT = (
+    "runs/20261125-224237-after-get-c64 runs/20261125-224246-after-get-c64 "
+    "runs/20261125-224255-after-get-c64 --format pr-comment "
+    "--against runs/20261125-224209-before-get-c64 --against runs/20261125-224218-before-get-c64 "
+    "--against runs/20261125-224227-before-get-c64"
+)
 # What is typed: exit status, and what must be in the output. A run with findings is no error.
 SAID = {
     "diagnose scenarios": (0, "upload-20mb"),
     "diagnose scenarios NAME": (0, "baseline11"),
     "diagnose findings ID": (0, "memory"),
     "diagnose findings body_buffered": (0, "body_buffered"),
+    "diagnose findings blocking_event_loop": (0, "wchan"),
     "diagnose findings single_threaded": (0, "WEB_CONCURRENCY"),
     "diagnose reference --list": (0, "buffered_body"),
     "diagnose history": (0, "baseline"),
@@ -49,13 +57,15 @@ SAID = {
     f"diagnose bundle {BUNDLED}": (0, ".tar.gz"),
     "diagnose bundle runs/RUN": (0, "RUN.tar.gz"),
     "diagnose bundle runs/INVESTIGATION/RUN": (0, "RUN.tar.gz"),
+    f"diagnose bundle {WALKED} -o uploads.tar.gz": (0, "uploads.tar.gz"),
+    f"diagnose report {COMMENT}": (0, "| baseline | 64 |"),
     "diagnose report ARCHIVE": (0, "VERDICT  cause: single_threaded"),
 }
 
 
 def typed() -> set[str]:
     """The lines of README.md and docs/ that are run here, without comments."""
-    lines = {line.partition(" #")[0].strip() for _, line in ALL}
+    lines = {" ".join(line.partition(" #")[0].split()) for _, line in ALL}
     found = set()
     for line in lines:
         words = line.split()
@@ -79,7 +89,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         keep(parent / "INVESTIGATION" / "RUN", {"main;parse": 600})
         document = {"schema": 1, "base": "runs/RUN", "complete": True, "seconds": 1.0}
         (parent / "INVESTIGATION" / "investigation.json").write_text(json.dumps(document))
-    keep(home / BUNDLED, {"main;parse": 600})
     return home
 
 
@@ -123,6 +132,9 @@ def test_it_does_what_it_says(
     status, said = SAID[line]
     names = {"NAME": "baseline", "ID": "body_buffered", "ARCHIVE": "RUN.tar.gz"}
     words = [names.get(word, word) for word in shlex.split(line)[1:]]
+    for place in (folder / word for word in words if word.startswith("runs/")):
+        if not place.exists():
+            keep(place, {"main;parse": 600})
     if words[0] == "bundle":
         # The commands of the reproduction start a server that is not there.
         words += ["--repeat", "0"]

@@ -9,6 +9,14 @@ MIN_SAMPLES = 40
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """How often a profiler looks, and why not as often as it does by default."""
+
+    hz: int
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Collected:
     """Collapsed stacks (one `frame;frame count` a line) with samples and errors of the profiler.
 

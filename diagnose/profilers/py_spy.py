@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import sys
 from pathlib import Path
 
-from diagnose.profilers._collected import MIN_SAMPLES, Collected
+from diagnose.profilers._collected import MIN_SAMPLES, Collected, Rate
 
 RUNTIMES = ("cpython",)
 # At 100 Hz py-spy takes a quarter of a busy uvicorn's throughput, at 20 Hz nothing that shows.
 RATE_HZ = 49
+# Threads looked at in a second. The process stands still for each look, and every thread is looked
+# at, those that sleep too: beyond it a server of many threads stands still more than it serves.
+MOST_LOOKS = 1000
+# Only one thread has the interpreter's lock: its samples alone have to be enough, and a quarter of
+# them may find it waiting.
+MARGIN = 1.25
 _SAMPLES = re.compile(r"Samples: (\d+)(?: Errors: (\d+))?")
 
 
@@ -25,14 +32,31 @@ def available() -> str:
     return "" if _program() else "py-spy is not installed: pip install py-spy"
 
 
-def command(pid: int, runtime: str, seconds: float, out: Path) -> list[str]:
+def rate(threads: int, seconds: float) -> Rate:
+    """Fewer looks a second, the more threads there are; not so few that they tell nothing."""
+    least = min(RATE_HZ, math.ceil(MARGIN * MIN_SAMPLES / _whole(seconds)))
+    wanted = min(RATE_HZ, MOST_LOOKS // max(threads, 1))
+    if wanted == RATE_HZ:
+        return Rate(RATE_HZ)
+    if wanted >= least:
+        why = f"at {wanted} Hz and not {RATE_HZ}"
+        return Rate(wanted, f"{why}, because each look stops the process for {threads} threads")
+    why = f"each look stops the process for {threads} threads: {wanted} Hz would disturb less"
+    return Rate(least, f"{why} than {least} Hz, and give too few samples in {seconds:.1f} s")
+
+
+def _whole(seconds: float) -> int:
+    return max(1, round(seconds))
+
+
+def command(pid: int, runtime: str, seconds: float, out: Path, rate_hz: int = RATE_HZ) -> list[str]:
     """Record one process for so many whole seconds."""
     program = _program()
     assert program is not None
     return [
         program,
         "record",
-        *("--pid", str(pid), "--rate", str(RATE_HZ), "--duration", str(max(1, round(seconds)))),
+        *("--pid", str(pid), "--rate", str(rate_hz), "--duration", str(_whole(seconds))),
         *("--format", "raw", "--full-filenames", "--threads", "--output", str(out)),
     ]
 

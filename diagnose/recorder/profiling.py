@@ -18,8 +18,9 @@ import psutil
 from diagnose import registry
 from diagnose.errors import UsageError
 from diagnose.model.profile import ProfileNote, SystemCalls
+from diagnose.process_tree import tasks
 from diagnose.profilers import _calls, _told
-from diagnose.profilers._collected import Collected
+from diagnose.profilers._collected import Collected, Rate
 
 PROFILERS = "diagnose.profilers"
 # Processes that get a profiler: the busiest ones; the others of a pre-forking server look alike.
@@ -60,6 +61,7 @@ class _Running:
     runtime: str
     name: str
     module: ModuleType
+    rate: Rate
     out: Path
     process: subprocess.Popen[bytes]
 
@@ -85,21 +87,26 @@ class Profilers:
     def start(self, targets: list[tuple[int, str]], seconds: float) -> None:
         """The profilers for each (PID, runtime), and a count of system calls where that may be;
         where there is no profiler, a note with the remedy."""
+        chosen = {pid: self._choose(runtime) for pid, runtime in targets}
+        rates = _rates(chosen, seconds)
         for pid, runtime in targets:
-            for name, module in self._choose(runtime):
+            for name, module in chosen[pid]:
                 remedy = module.available() if module else f"no profiler here reads {runtime}"
                 if module is None or remedy:
                     note = ProfileNote(name or "none", pid, runtime, 0, 0, 0, "", remedy)
                     self.notes.append(note)
                     continue
                 out = Path(self._scratch.name) / f"{name}-{pid}"
+                rate = rates[name]
+                # Only who chooses a rate is told of it.
+                told = {"rate_hz": rate.hz} if hasattr(module, "rate") else {}
                 try:
-                    process = _started(module.command(pid, runtime, seconds, out))
+                    process = _started(module.command(pid, runtime, seconds, out, **told))
                 except OSError as error:
                     remedy = _space(error) or f"{name} cannot be started: {error.strerror}"
                     self.notes.append(ProfileNote(name, pid, runtime, 0, 0, 0, "", remedy))
                     continue
-                self._running.append(_Running(pid, runtime, name, module, out, process))
+                self._running.append(_Running(pid, runtime, name, module, rate, out, process))
             if self._wanted == "auto" and _calls.available():
                 out = Path(self._scratch.name) / f"calls-{pid}"
                 # Without a count nothing is missing that was promised.
@@ -154,18 +161,22 @@ class Profilers:
                     file = ""
             else:
                 remedy = _why(entry, said) or remedy
-            remarks = (getattr(entry.module, "REMARKS", {}).get(entry.runtime, ""),)
+            remarks = (
+                entry.rate.why,
+                getattr(entry.module, "REMARKS", {}).get(entry.runtime, ""),
+                collected.remark,
+            )
             self.notes.append(
                 ProfileNote(
                     entry.name,
                     entry.pid,
                     entry.runtime,
-                    entry.module.RATE_HZ,
+                    entry.rate.hz,
                     collected.samples,
                     collected.errors,
                     file,
                     remedy,
-                    remark="; ".join(filter(None, (*remarks, collected.remark))) if file else "",
+                    remark="; ".join(filter(None, remarks)) if file else "",
                 )
             )
         self._running.clear()
@@ -176,6 +187,25 @@ class Profilers:
         for process in self._processes():
             ended(process)
         self._scratch.cleanup()
+
+
+def _rates(
+    chosen: Mapping[int, list[tuple[str, ModuleType | None]]], seconds: float
+) -> dict[str, Rate]:
+    """The rate of each profiler, by the threads of all processes that it is to look at."""
+    threads: dict[str, int] = {}
+    modules: dict[str, ModuleType] = {}
+    for pid, choices in chosen.items():
+        for name, module in choices:
+            if module is not None:
+                modules[name] = module
+                threads[name] = threads.get(name, 0) + len(tasks(pid))
+    return {
+        name: module.rate(threads[name], seconds)
+        if hasattr(module, "rate")
+        else Rate(module.RATE_HZ)
+        for name, module in modules.items()
+    }
 
 
 def not_kept(path: Path, folded: str) -> str:

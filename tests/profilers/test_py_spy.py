@@ -125,6 +125,42 @@ def test_command_takes_whole_seconds(
     assert command[command.index("--output") + 1] == str(tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    ("threads", "seconds", "hz"),
+    [
+        pytest.param(0, 3.0, 49, id="gone"),
+        pytest.param(1, 3.0, 49, id="one"),
+        pytest.param(20, 3.0, 49, id="what it bears"),
+        pytest.param(21, 3.0, 47, id="one more"),
+        pytest.param(50, 3.0, 20, id="many"),
+        pytest.param(512, 3.0, 17, id="enough samples in 3 s"),
+        pytest.param(512, 1.5, 25, id="in a whole number of seconds"),
+        pytest.param(512, 0.2, 49, id="never more than by default"),
+        pytest.param(512, 30.0, 2, id="a long profile needs few"),
+    ],
+)
+def test_more_threads_are_looked_at_less_often(threads: int, seconds: float, hz: int) -> None:
+    rate = py_spy.rate(threads, seconds)
+    assert rate.hz == hz
+    assert bool(rate.why) is (py_spy.MOST_LOOKS // max(threads, 1) < py_spy.RATE_HZ)
+
+
+def test_why_the_rate_is_another_one_is_said() -> None:
+    assert py_spy.rate(50, 3.0).why == (
+        "at 20 Hz and not 49, because each look stops the process for 50 threads"
+    )
+    assert py_spy.rate(500, 3.0).why == (
+        "each look stops the process for 500 threads: 2 Hz would disturb less than 17 Hz, and give "
+        "too few samples in 3.0 s"
+    )
+
+
+def test_the_rate_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(py_spy, "_program", lambda: "/opt/py-spy")
+    command = py_spy.command(4242, "cpython", 3.0, tmp_path / "out", rate_hz=20)
+    assert command[command.index("--rate") + 1] == "20"
+
+
 @pytest.mark.parametrize("program", [None, "/opt/py-spy"])
 def test_available_names_the_package(monkeypatch: pytest.MonkeyPatch, program: str | None) -> None:
     monkeypatch.setattr(py_spy, "_program", lambda: program)

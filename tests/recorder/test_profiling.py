@@ -16,7 +16,7 @@ import pytest
 
 from diagnose.errors import UsageError
 from diagnose.model.profile import ProfileNote
-from diagnose.profilers._collected import Collected
+from diagnose.profilers._collected import Collected, Rate
 from diagnose.recorder import profiling
 from diagnose.recorder.profiling import Profilers, check_name, ended
 
@@ -84,6 +84,38 @@ def test_a_profile_is_kept(
     assert (note.samples, note.errors, note.rate_hz, note.remedy) == (50, 3, 99, "")
     assert note.remark == "no names of Ruby"
     assert (tmp_path / note.file).read_text() == STACKS
+
+
+class Slow(Fake):
+    """A profiler whose rate follows the number of threads."""
+
+    def rate(self, threads: int, seconds: float) -> Rate:
+        return Rate(10 * threads, f"{threads} threads in {seconds} s")
+
+    def command(
+        self, pid: int, runtime: str, seconds: float, out: Path, rate_hz: int = 0
+    ) -> list[str]:
+        return [sys.executable, "-c", WRITES.replace("50", str(rate_hz)), str(out)]
+
+
+def test_the_rate_is_chosen_by_the_threads_of_all_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: subprocess.Popen[bytes]
+) -> None:
+    monkeypatch.setattr(profiling.registry, "modules", lambda _: {"slow": Slow("")})
+    monkeypatch.setattr(profiling, "tasks", lambda pid: [1, 2] if pid == target.pid else [3])
+    profilers = Profilers("slow")
+    try:
+        profilers.start([(target.pid, "native"), (os.getpid(), "native")], 1.0)
+        deadline = time.monotonic() + 20.0
+        while not profilers.finished and time.monotonic() < deadline:
+            time.sleep(0.005)
+        notes = profilers.collect(tmp_path)
+    finally:
+        profilers.close()
+    assert [note.rate_hz for note in notes] == [30, 30]
+    assert [note.remark for note in notes] == ["3 threads in 1.0 s"] * 2
+    # It was started with it.
+    assert (tmp_path / notes[0].file).read_text() == "main;handle 30\n"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ class ProfileNote:
     kind: `on-cpu`; `off-cpu`: where threads slept; `lock`: who had the interpreter's lock;
     `memory`: what was allocated, or held when the process held most.
     unit: of the stacks' weights: samples, us or bytes. seconds: how long was looked.
-    remark: what a reader should know of a profile that was taken.
+    remark: what a reader should know of a profile that was taken. errors: samples that were lost.
+    truncated: samples whose stack lacks its beginning; None where the profiler does not tell.
     """
 
     profiler: str
@@ -31,6 +32,20 @@ class ProfileNote:
     unit: str = "samples"
     seconds: float = 0.0
     remark: str = ""
+    truncated: int | None = None
+
+    @property
+    def lost_share(self) -> float | None:
+        """Of the samples that should be there; None without any."""
+        wanted = self.samples + self.errors
+        return self.errors / wanted if wanted else None
+
+    @property
+    def truncated_share(self) -> float | None:
+        """Of the samples; None where that is not known."""
+        if self.truncated is None or not self.samples:
+            return None
+        return self.truncated / self.samples
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ class Rate:
 class Collected:
     """Collapsed stacks (one `frame;frame count` a line) with samples and errors of the profiler.
 
-    remedy: what to do when it did not work; then there are no stacks.
+    errors: samples that were lost. truncated: samples whose stack lacks its beginning; None where
+    the profiler does not tell. remedy: what to do when it did not work; then there are no stacks.
     remark: what a reader should know of a profile that was taken.
     """
 
@@ -29,3 +30,4 @@ class Collected:
     errors: int
     remedy: str = ""
     remark: str = ""
+    truncated: int | None = None

@@ -177,6 +177,7 @@ class Profilers:
                     file,
                     remedy,
                     remark="; ".join(filter(None, remarks)) if file else "",
+                    truncated=collected.truncated if file else None,
                 )
             )
         self._running.clear()

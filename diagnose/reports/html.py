@@ -28,6 +28,7 @@ from diagnose.reports.distribution import distribution
 from diagnose.reports.facts import host_rows, tiles
 from diagnose.reports.page import cut, embedded, fill
 from diagnose.reports.phrases import caveats, explanation, figure_rows, headline, setting
+from diagnose.reports.profiled import slowdown, taken
 from diagnose.reports.repeating import command_line
 from diagnose.units import format_bytes, format_value
 
@@ -131,6 +132,8 @@ def _page(
         held=held_lines(run.memory_profiles),
         change=change,
         distribution=distribution(run.load),
+        taken=[cut(text) for text in taken(run.manifest.profiles)],
+        slowdown=slowdown(run),
         unprofiled=[note for note in run.manifest.profiles if not note.file],
         unwatched=[note for note in run.manifest.waits if not note.file and note.remedy],
         host=host_rows(run),

@@ -11,6 +11,7 @@ import msgspec
 from diagnose.analysis.repeats import Repeats, repeats
 from diagnose.model.finding import Finding
 from diagnose.model.report import Analyzed
+from diagnose.reports import profiled
 
 SCHEMA = 1
 
@@ -27,6 +28,7 @@ def document(runs: Sequence[Analyzed]) -> dict[str, Any]:
                 "name": item.run.manifest.launch.name,
                 "state": item.run.manifest.state,
                 "figures": dict(item.figures),
+                "profiling": profiled.document(item.run),
                 "findings": [_finding(finding) for finding in item.findings],
             }
             for item in runs

@@ -8,6 +8,7 @@ from diagnose.analysis.held import held_lines
 from diagnose.model.finding import Finding, Verdict
 from diagnose.model.report import Analyzed
 from diagnose.reports.phrases import caveats, explanation, figure_rows, headline, setting
+from diagnose.reports.profiled import slowdown, taken
 from diagnose.reports.repeating import command_line, fenced
 from diagnose.units import format_bytes, format_value
 
@@ -84,12 +85,14 @@ def _found(finding: Finding) -> list[str]:
 
 def _profiles(item: Analyzed) -> list[str]:
     lines: list[str] = []
+    if cost := slowdown(item.run):
+        lines += ["## Profiles", "", f"While they were taken: {plain(cost)}.", ""]
     for profile in item.run.profiles:
         note = profile.note
         lines += [
-            f"## Hottest frames of PID {note.pid} ({note.profiler}, {note.samples} samples)",
+            f"## Hottest frames of PID {note.pid}",
             "",
-            *((f"{plain(note.remark).capitalize()}.", "") if note.remark else ()),
+            *(f"{plain(how)}.\n" for how in taken([note])),
             "| share | frame |",
             "|---|---|",
         ]

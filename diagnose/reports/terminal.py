@@ -23,6 +23,7 @@ from diagnose.reports.phrases import (
     setting,
     short_frame,
 )
+from diagnose.reports.profiled import profile_rows
 
 HOT_FRAMES = 3
 LOG_LINES = 6
@@ -131,6 +132,7 @@ def _hot(item: Analyzed) -> list[tuple[str, str]]:
             f"{short_frame(frame)} {share:.0%}" for frame, share in profile.hot_leaves(HOT_FRAMES)
         )
         rows.append((f"hot, PID {profile.note.pid}", leaves))
+    rows += profile_rows(item)
     missing = [note for note in item.run.manifest.profiles if not note.file]
     rows += [(f"no profile, {note.pid}", note.remedy) for note in missing]
     if text := held_text(item):

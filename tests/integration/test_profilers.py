@@ -84,6 +84,36 @@ def share(note: ProfileNote, into: Path, function: str) -> float:
     return with_it / sum(n for _, n in stacks)
 
 
+C = """
+#include <stdio.h>
+static volatile unsigned sink;
+__attribute__((noipa)) unsigned burn(unsigned n)
+{ unsigned x = n; for (unsigned i = 0; i < n; i++) x = x * 7 + (i ^ (x >> 3)); return x; }
+__attribute__((noipa)) unsigned called(unsigned n) { return burn(n) + burn(n / 2); }
+int main(void) { puts("up"); fflush(stdout); for (;;) sink = called(100000); }
+"""
+
+
+@pytest.mark.parametrize("option", ["-fomit-frame-pointer", "-fno-omit-frame-pointer"])
+def test_stacks_of_c_have_their_callers_with_frame_pointers_and_without(
+    option: str, tmp_path: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    if shutil.which("perf") is None:
+        pytest.skip("perf is not installed")
+    (tmp_path / "burning.c").write_text(C)
+    compiled = [program("gcc"), "-O2", option, str(tmp_path / "burning.c"), "-o"]
+    subprocess.run([*compiled, str(tmp_path / "burning")], check=True, timeout=DEADLINE_S)
+    pid = burning([str(tmp_path / "burning")], started)
+    note = profiled("perf", pid, "native", tmp_path)
+    assert note.remedy == ""
+    assert ("by debug information" in note.remark) is (option == "-fomit-frame-pointer")
+    stacks = parse_folded((tmp_path / note.file).read_text())
+    with_callers = sum(count for frames, count in stacks if "main" in frames and "burn" in frames)
+    assert with_callers > 0.9 * note.samples
+    assert note.truncated is not None
+    assert note.truncated < 0.1 * note.samples
+
+
 def listening(pid: int) -> list[int]:
     """The ports on which a process listens."""
     return [

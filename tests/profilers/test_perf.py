@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from diagnose.profilers import perf
-from diagnose.profilers.perf import collect, fold
+from diagnose.profilers._perf_script import Stacks, fold, lost
+from diagnose.profilers.perf import collect
 from diagnose.store.reader import parse_folded
 
 CAPTURED = Path(__file__).parents[1] / "data" / "profilers" / "perf_script.txt"
@@ -36,15 +37,17 @@ class TestFold:
     """Blocks of frames, innermost first, as stacks, outermost first."""
 
     def test_equal_stacks_are_counted(self) -> None:
-        folded, samples = fold(NGINX)
-        assert samples == 3
-        assert folded == ("nginx;ngx_unix_send;__send;tcp_sendmsg 2\nnginx: worker 1;[vdso] 1\n")
+        stacks = fold(NGINX)
+        assert stacks.samples == 3
+        assert stacks.folded == (
+            "nginx;ngx_unix_send;__send;tcp_sendmsg 2\nnginx: worker 1;[vdso] 1\n"
+        )
 
     def test_a_captured_text_is_folded_whole(self) -> None:
         text = CAPTURED.read_text()
-        folded, samples = fold(text)
-        stacks = parse_folded(folded)
-        assert samples == 60
+        folded = fold(text)
+        stacks = parse_folded(folded.folded)
+        assert folded.samples == 60
         assert sum(count for _, count in stacks) == 60
         assert {frames[0] for frames, _ in stacks} == {"python", "burn worker 1"}
         assert (
@@ -57,9 +60,9 @@ class TestFold:
 
     def test_cut_anywhere_it_does_not_raise_and_never_counts_more(self) -> None:
         text = CAPTURED.read_text()[:1500]
-        counts = [fold(text[:length])[1] for length in range(len(text))]
+        counts = [fold(text[:length]).samples for length in range(len(text))]
         assert counts == sorted(counts)
-        assert counts[-1] == fold(text)[1]
+        assert counts[-1] == fold(text).samples
 
     @pytest.mark.parametrize(
         "text",
@@ -72,10 +75,10 @@ class TestFold:
         ],
     )
     def test_what_is_not_a_sample_is_not_counted(self, text: str) -> None:
-        assert fold(text) == ("", 0)
+        assert fold(text) == Stacks("", 0, 0)
 
     def test_the_last_block_needs_no_empty_line(self) -> None:
-        assert fold("a 1\n\tff f (b)") == ("a;f 1\n", 1)
+        assert fold("a 1\n\tff f (b)") == Stacks("a;f 1\n", 1, 1)
 
     @pytest.mark.parametrize(
         ("line", "frame"),
@@ -98,7 +101,49 @@ class TestFold:
         ],
     )  # fmt: skip
     def test_frames_have_the_name_of_their_symbol(self, line: str, frame: str) -> None:
-        assert fold(f"a 1\n\t{line}\n\n") == (f"a;{frame} 1\n", 1)
+        assert fold(f"a 1\n\t{line}\n\n").folded == f"a;{frame} 1\n"
+
+
+KERNEL = "ffffffff8110b1c7 tcp_sendmsg ([kernel.kallsyms])"
+LIBC = "7f2b3c4d5e6f {} (/usr/lib/x86_64-linux-gnu/libc.so.6)"
+APP = "55d0a1b2c3d4 {} (/srv/server)"
+
+
+@pytest.mark.parametrize(
+    ("frames", "truncated"),
+    [
+        pytest.param([APP.format("burn"), APP.format("main")], False, id="to main"),
+        pytest.param([APP.format("burn"), APP.format("_start")], False, id="to the entry point"),
+        pytest.param([APP.format("burn")], True, id="its innermost function alone"),
+        pytest.param([KERNEL], True, id="the kernel alone"),
+        pytest.param([KERNEL, LIBC.format("__send")], True, id="a system call, and no caller"),
+        pytest.param([LIBC.format("memcpy"), LIBC.format("[unknown]")], True, id="within libc"),
+        pytest.param(
+            [APP.format("burn"), APP.format("work"), LIBC.format("[unknown]")],
+            False,
+            id="a thread of a stripped libc",
+        ),
+        pytest.param([APP.format("f"), LIBC.format("clone3")], False, id="a thread"),
+        pytest.param([APP.format("main.f"), APP.format("runtime.goexit.abi0")], False, id="Go"),
+        pytest.param([APP.format("runtime.goexits")], True, id="a name that only begins so"),
+        pytest.param([APP.format("domain")], True, id="a name that only ends so"),
+        pytest.param([APP.format("f"), APP.format("caml_runstack")], False, id="OCaml's fiber"),
+        pytest.param([KERNEL, KERNEL.replace("tcp_sendmsg", "ret_from_fork_asm")], False,
+                     id="a thread of the kernel"),
+        pytest.param([APP.format("f")] * 127, True, id="deeper than perf follows"),
+    ],
+)  # fmt: skip
+def test_a_stack_without_its_beginning_is_truncated(frames: list[str], truncated: bool) -> None:
+    text = "a 1\n" + "".join(f"\t{frame}\n" for frame in frames) + "\n"
+    assert fold(text * 3).truncated == 3 * truncated
+
+
+def test_lost_samples_are_counted_and_are_no_stacks() -> None:
+    text = NGINX + "nginx  4243 PERF_RECORD_LOST lost 12\n" + NGINX
+    text += "nginx  4243 PERF_RECORD_LOST_SAMPLES lost 3\n\n"
+    assert lost(text) == 15
+    assert fold(text).samples == 6
+    assert fold(text).folded == fold(NGINX * 2).folded
 
 
 def script_says(monkeypatch: pytest.MonkeyPatch, text: str) -> list[Sequence[str]]:
@@ -128,6 +173,16 @@ class TestCollect:
         assert "nginx;ngx_unix_send;__send;tcp_sendmsg 28" in collected.folded
         assert str(out) in calls[0]
         assert not out.exists(), "the raw data is not kept"
+
+    def test_what_was_lost_and_cut_off_is_told(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        out = tmp_path / "perf-1"
+        out.write_bytes(b"PERFILE2")
+        script_says(monkeypatch, NGINX * 14 + "nginx 1 PERF_RECORD_LOST lost 7\n\n")
+        collected = collect(out, "[ perf record: Captured ]\nremark: by debug information\n")
+        assert (collected.samples, collected.errors, collected.truncated) == (42, 7, 42)
+        assert collected.remark == "by debug information"
 
     @pytest.mark.parametrize(("repeats", "samples"), [(0, 0), (13, 39)])
     def test_few_samples_are_no_profile(
@@ -187,7 +242,7 @@ class TestCollect:
 
 
 def test_command_records_one_process_for_so_long(tmp_path: Path) -> None:
-    command = perf.command(4242, "native", 3.0, tmp_path / "out")
+    command = perf.command(4242, "go", 3.0, tmp_path / "out")
     assert command[:2] == ["perf", "record"]
     assert command[command.index("--pid") + 1] == "4242"
     assert command[-2:] == ["sleep", "3.0"]

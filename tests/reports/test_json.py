@@ -23,8 +23,12 @@ from tests.builders import (
 )
 from tests.reports.screens import ESCAPES, MARKUP, analyzed, everywhere
 
-# DESIGN.md, "Reports"; name and state stand there beside them.
-RUN_KEYS = {"run", "scenario", "connections", "figures", "findings"} | {"name", "state"}
+# DESIGN.md, "Reports"; the others stand beside them.
+RUN_KEYS = {"run", "scenario", "connections", "figures", "findings"} | {
+    "name",
+    "state",
+    "profiling",
+}
 FIGURES = {"rps", "responses", "p50_s", "p99_s", "cpu_cores", "peak_rss_bytes", "errors"}
 FINDING_KEYS = {"id", "kind", "verdict", "confidence", "claim", "evidence", "next_step"}
 EVIDENCE_KEYS = {"metric", "value", "unit", "threshold", "source"}

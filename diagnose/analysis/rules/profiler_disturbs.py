@@ -15,6 +15,7 @@ from statistics import fmean, stdev
 
 from diagnose.analysis.build import finding, unknown
 from diagnose.analysis.observe import TickSeries, measured_ticks
+from diagnose.analysis.slowdown import MIN_RESPONSES, MIN_WINDOW_S
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.run import Run
 
@@ -28,8 +29,6 @@ PROFILED = True
 SLOWED_FOUND = 0.35
 # Half of what two equal runs may differ by: nothing worth a second thought.
 SLOWED_CLEAR = 0.15
-# The rate of so many responses is known to a tenth (its Poisson deviation is 1/sqrt(100)).
-MIN_RESPONSES = 100
 # A profiled window lasts some three seconds; pieces of the measured one are compared with it.
 PIECE_S = 1.0
 MIN_PIECES = 3
@@ -40,7 +39,7 @@ DEVIATIONS = 3.0
 def check(run: Run) -> Finding:
     """Found with the share of throughput that the profiler took."""
     load = run.load
-    if load is None or load.duration_s < 0.5 or load.rps <= 0:
+    if load is None or load.duration_s < MIN_WINDOW_S or load.rps <= 0:
         return unknown(__name__, KIND, "the measured window gave no result")
     profiled = run.manifest.profiled_rps
     taken = [note for note in run.manifest.profiles if note.file]

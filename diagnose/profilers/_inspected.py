@@ -12,9 +12,7 @@ import contextlib
 import http.client
 import os
 import re
-import select
 import signal
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -24,95 +22,27 @@ from types import FrameType
 import msgspec
 import psutil
 
-from diagnose import websocket
+from diagnose.profilers._inspected_workers import Command, Workers
+from diagnose.profilers._inspector_session import ANSWER_PATIENCE_S, Session
 from diagnose.profilers._signals import handles
 from diagnose.profilers._told import REMARK, Refused, file_refused
 
 DEFAULT_PORT = 9229
 # Node's signal thread opens the inspector in milliseconds, on a busy server too.
 OPEN_PATIENCE_S = 3.0
-ANSWER_PATIENCE_S = 10.0
 CLOSE_PATIENCE_S = 2.0
-# A profile of a minute of a deep program has some 10 MB.
-MOST_BYTES = 256 * 1024 * 1024
 _PORT = re.compile(r"--inspect(?:-brk|-wait|-port)?=(?:.*:)?(\d+)$")
 # Waits until our connection is closed: it blocks while one is open.
 CLOSE = "{ const { close } = require('inspector'); setTimeout(close, 50); 'closing' }"
 ANOTHER_WAY = "start node with --inspect=127.0.0.1:0 (NODE_OPTIONS does it too)"
 
 
-class _Answer(msgspec.Struct):
-    id: int = 0
-    result: msgspec.Raw = msgspec.Raw(b"{}")
-    error: msgspec.Raw = msgspec.Raw(b"")
-
-
 class _Target(msgspec.Struct):
     webSocketDebuggerUrl: str = ""
 
 
-class Session:
-    """A connection to an inspector, asked and answered in turn."""
-
-    def __init__(self, port: int, target: str) -> None:
-        authority = f"127.0.0.1:{port}"
-        self._socket = socket.create_connection(("127.0.0.1", port), ANSWER_PATIENCE_S)
-        self._data = b""
-        self._number = 0
-        self._socket.sendall(websocket.handshake_request(target, authority))
-        while b"\r\n\r\n" not in self._data:
-            self._receive()
-        head, _, self._data = self._data.partition(b"\r\n\r\n")
-        if problem := websocket.handshake_problem(head):
-            raise Refused(f"the inspector on port {port} refused a session: {problem}")
-
-    def ask(self, method: str, **parameters: object) -> msgspec.Raw:
-        """The result of a command.
-
-        Raises: Refused when the inspector answers with an error, or ends the session.
-        """
-        self._number += 1
-        request = {"id": self._number, "method": method, "params": parameters}
-        self._socket.sendall(websocket.masked(websocket.TEXT, msgspec.json.encode(request)))
-        while True:
-            answer = msgspec.json.decode(self._message(), type=_Answer)
-            if answer.id != self._number:
-                continue
-            if bytes(answer.error):
-                raise Refused(f"the inspector refused {method}: {bytes(answer.error).decode()}")
-            return answer.result
-
-    def _message(self) -> bytes:
-        parts: list[bytes] = []
-        while True:
-            while (frame := websocket.server_frame(self._data, 0, MOST_BYTES)) is None:
-                self._receive()
-            opcode, final, payload, end = frame
-            self._data = self._data[end:]
-            if opcode == websocket.CLOSE:
-                raise Refused(
-                    "the inspector ended the session: another debugger may have closed it"
-                )
-            if opcode < websocket.CLOSE:
-                parts.append(payload)
-                if final:
-                    return b"".join(parts)
-
-    def _receive(self) -> None:
-        pieces = [self._data]
-        piece = self._socket.recv(1 << 20)
-        if not piece:
-            raise Refused("the inspector ended the session: the process may be gone")
-        pieces.append(piece)
-        # A long profile comes in thousands of pieces: take what is there at once.
-        while len(piece) == 1 << 20 and select.select([self._socket], [], [], 0)[0]:
-            piece = self._socket.recv(1 << 20)
-            pieces.append(piece)
-        self._data = b"".join(pieces)
-
-    def close(self) -> None:
-        """The inspector ends what this session had begun."""
-        self._socket.close()
+class _Taken(msgspec.Struct):
+    profile: msgspec.Raw
 
 
 def profile(pid: int, seconds: float, out: Path, rate_hz: int) -> str:
@@ -126,41 +56,61 @@ def profile(pid: int, seconds: float, out: Path, rate_hz: int) -> str:
     port = _opened_before(pid, before)
     opened = port is None
     port = _open(pid, before) if port is None else port
-    remark = ""
+    remarks: list[str] = []
     session: Session | None = None
     try:
         session = Session(port, _target(port))
-        session.ask("Profiler.enable")
-        session.ask("Profiler.setSamplingInterval", interval=round(1e6 / rate_hz))
-        session.ask("Profiler.start")
-        if "NODE_V8_COVERAGE" not in _environment(pid):
-            _name_inlined(session)
+        commands = _commands(rate_hz, "NODE_V8_COVERAGE" not in _environment(pid))
+        for method, parameters in commands:
+            session.ask(method, **parameters)
+        workers = Workers(session, commands)
+        workers.begin()
         while not stopped and (left := began + seconds - time.monotonic()) > 0:
-            time.sleep(min(left, 0.05))
-        taken = session.ask("Profiler.stop")
+            session.listen(time.monotonic() + min(left, 0.05))
+            workers.follow()
+        main = msgspec.json.decode(session.ask("Profiler.stop"), type=_Taken)
+        others = [{"name": one.name, "profile": one.profile} for one in workers.stop()]
+        remarks.append(workers.remark())
         with file_refused(out):
-            out.write_bytes(bytes(taken))
+            out.write_bytes(msgspec.json.encode({"profile": main.profile, "workers": others}))
     finally:
         if opened and not _closed(pid, port, session):
-            remark = (
+            remarks.append(
                 f"the inspector stays open on 127.0.0.1:{port}: `require('inspector').close()` in "
                 "the program closes it, or its restart"
             )
         if session is not None:
             session.close()
-    return remark
+    return "; ".join(filter(None, remarks))
 
 
-def _name_inlined(session: Session) -> None:
-    """Have functions that were optimized before run as they were written for some seconds.
+def joined(pid: int) -> Session | None:
+    """A session with an inspector that is open; None where none is.
 
-    Samples of inlined functions have the name of their caller: one that took 60 % of the time had
-    0.3 % in our trial. Counting calls throws optimized code away; until it is optimized again, each
-    function is seen by its name, and afterwards its lines tell (`inspector._inlined`).
+    Raises: Refused, OSError, HTTPException when it has no session for us.
+    """
+    port = _opened_before(pid, _listeners(pid))
+    return None if port is None else Session(port, _target(port))
+
+
+def _commands(rate_hz: int, name_inlined: bool) -> list[Command]:
+    """What starts a profile in a thread.
+
+    name_inlined: have functions that were optimized before run as they were written for some
+    seconds. Samples of inlined functions have the name of their caller: one that took 60 % of the
+    time had 0.3 % in our trial. Counting calls throws optimized code away; until it is optimized
+    again, each function is seen by its name, and afterwards its lines tell (`inspector._inlined`).
     Source: V8, Coverage::SelectMode in src/debug/debug-coverage.cc.
     """
-    session.ask("Profiler.startPreciseCoverage", callCount=True, detailed=False)
-    session.ask("Profiler.stopPreciseCoverage")
+    commands: list[Command] = [
+        ("Profiler.enable", {}),
+        ("Profiler.setSamplingInterval", {"interval": round(1e6 / rate_hz)}),
+        ("Profiler.start", {}),
+    ]
+    if name_inlined:
+        commands.append(("Profiler.startPreciseCoverage", {"callCount": True, "detailed": False}))
+        commands.append(("Profiler.stopPreciseCoverage", {}))
+    return commands
 
 
 def _stopped_by_signal() -> list[int]:

@@ -1,7 +1,7 @@
 """Node by its inspector: V8's own CPU profile, with the names of JavaScript functions.
 
 It works on any running node, started by us or not: SIGUSR1 opens the inspector on 127.0.0.1:9229,
-and it is closed again afterwards. Only the main thread is seen.
+and it is closed again afterwards. Worker threads are profiled as well, under their names.
 """
 
 from __future__ import annotations
@@ -63,10 +63,18 @@ class CpuProfile(msgspec.Struct, frozen=True):
     nodes: list[Node]
 
 
+class Worker(msgspec.Struct, frozen=True):
+    """The profile of a worker thread."""
+
+    name: str
+    profile: CpuProfile
+
+
 class Result(msgspec.Struct, frozen=True):
-    """Of Profiler.stop."""
+    """Of the main thread, and of the workers."""
 
     profile: CpuProfile
+    workers: list[Worker] = []
 
 
 def available() -> str:
@@ -92,31 +100,35 @@ def collect(out: Path, said: str) -> Collected:
         return Collected("", 0, 0, f"node's CPU profile cannot be read: {error}")
     finally:
         out.unlink()
-    folded, samples = fold(result.profile)
+    folded, samples = fold(result.profile, THREAD)
+    for worker in result.workers:
+        more, seen = fold(worker.profile, worker.name.replace(";", ":").replace("\n", " "))
+        folded, samples = folded + more, samples + seen
     if samples < MIN_SAMPLES:
         return Collected("", samples, 0, f"only {samples} samples: the process was idle")
     return Collected(folded, samples, 0, remark=_told.remark(said))
 
 
-def fold(profile: CpuProfile) -> tuple[str, int]:
-    """Collapsed stacks, outermost first; and the number of samples that were not idle."""
+def fold(profile: CpuProfile, thread: str) -> tuple[str, int]:
+    """Collapsed stacks of a thread, outermost first; and the number of samples that were not
+    idle."""
     nodes = {node.id: node for node in profile.nodes}
     called = {child for node in profile.nodes for child in node.children}
     totals: dict[tuple[str, ...], int] = {}
     waiting: list[tuple[Node, tuple[str, ...]]] = [
-        (node, (THREAD,)) for node in profile.nodes if node.id not in called
+        (node, (thread,)) for node in profile.nodes if node.id not in called
     ]
     while waiting:
         node, callers = waiting.pop()
         name = node.callFrame.functionName
         if name == IDLE:
             continue
-        stack = callers if name == "(root)" else (*callers, _frame(node.callFrame))
+        stack = callers if name == "(root)" else (*callers, frame(node.callFrame))
         children = [nodes[child] for child in node.children if child in nodes]
         moved = 0
         for tick in node.positionTicks:
             if (inlined := _inlined(node, tick.line, children)) is not None:
-                below = (*stack, _frame(inlined.callFrame))
+                below = (*stack, frame(inlined.callFrame))
                 totals[below] = totals.get(below, 0) + tick.ticks
                 moved += tick.ticks
         if node.hitCount > moved and len(stack) > 1:
@@ -145,7 +157,7 @@ def _inlined(node: Node, line: int, children: Sequence[Node]) -> Node | None:
     return max(seen, key=lambda child: child.ticks_at(line), default=None)
 
 
-def _frame(call: CallFrame) -> str:
+def frame(call: CallFrame) -> str:
     """`function (file:line)`; native functions have no file."""
     if call.functionName == PROGRAM:
         return "[program]"

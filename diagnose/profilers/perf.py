@@ -21,6 +21,10 @@ REMARKS = {
     "php": _INTERPRETER,
     "erlang": "functions have names when it is started with ERL_FLAGS='+JPperf true'",
     "dotnet": "methods have names when it is started with DOTNET_PerfMapEnabled=1",
+    "node": (
+        "worker threads have the main one's name in perf, and JavaScript has names where node is "
+        "started with --perf-basic-prof"
+    ),
     "deno": "JavaScript has names when it is started with --v8-flags=--perf-basic-prof",
 }
 # OCaml's own frames keep no frame pointer, and its debug information tells where callers are.

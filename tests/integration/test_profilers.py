@@ -26,6 +26,13 @@ function burnAlways() { let x = 0; for (let i = 0; i < 1e6; i++) x = (x * 7 + i)
 setInterval(burnAlways, 0)
 console.log('up')
 """
+NODE_WORKER = """
+const { Worker } = require('worker_threads')
+const burn = `function burnAlways() { let x = 0; for (let i = 0; i < 1e6; i++) x = x * 7 | i }
+setInterval(burnAlways, 0)`
+const worker = new Worker(burn, { eval: true, name: 'pool' })
+worker.on('online', () => console.log('up'))
+"""
 JAVA = """
 public class Burning {
   static int sink;
@@ -133,6 +140,19 @@ def test_node_is_profiled_and_its_inspector_closed(
     assert listening(pid) == []
     # As it was: it can be opened again.
     assert profiled("inspector", pid, "node", tmp_path).file
+
+
+def test_worker_threads_of_node_are_in_its_profile(
+    tmp_path: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    pid = burning([program("node"), "-e", NODE_WORKER], started)
+    note = profiled("inspector", pid, "node", tmp_path)
+    assert note.remedy == note.remark == ""
+    stacks = parse_folded((tmp_path / note.file).read_text())
+    threads = {frames[0] for frames, _ in stacks if any("burnAlways" in f for f in frames)}
+    assert [name for name in threads if name.startswith("worker ")]
+    assert share(note, tmp_path, "burnAlways") > 0.8
+    assert listening(pid) == []
 
 
 def test_an_inspector_that_somebody_else_opened_stays(

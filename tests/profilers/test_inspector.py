@@ -7,14 +7,17 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import msgspec
 import pytest
 
 from diagnose import websocket
-from diagnose.profilers import _inspected, inspector
+from diagnose.profilers import _inspected, _inspected_workers, inspector
+from diagnose.profilers._inspected_workers import Workers, worker_name
+from diagnose.profilers._inspector_session import Event, Session
 from diagnose.profilers._signals import handles
 from diagnose.profilers._told import REMARK, Refused
 from diagnose.store.reader import parse_folded
@@ -120,12 +123,23 @@ class TestCollect:
 class Inspector:
     """Answers one session as node does."""
 
-    def __init__(self, *, refuses: str = "", breaks: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        refuses: str = "",
+        breaks: bool = False,
+        workers: Sequence[str] = (),
+        silent: bool = False,
+    ) -> None:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listening.getsockname()[1])
         self.asked: list[str] = []
         self._refuses = refuses
         self._breaks = breaks
+        # Their titles, by their session.
+        self._workers = {str(number): title for number, title in enumerate(workers, 1)}
+        self._silent = silent
+        self.asked_of_workers: list[tuple[str, str]] = []
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
 
@@ -143,7 +157,7 @@ class Inspector:
                 size, start = data[1] & 0x7F, 2
                 if size == 126:
                     size, start = int.from_bytes(data[2:4], "big"), 4
-                coded = data[start + 4 :]
+                coded = data[start + 4 : start + 4 + size]
                 text = bytes(byte ^ websocket.MASK[i % 4] for i, byte in enumerate(coded))
                 asked = json.loads(text)
                 self.asked.append(asked["method"])
@@ -154,10 +168,36 @@ class Inspector:
                     answer = {"id": asked["id"], "error": {"code": 1, "message": "not now"}}
                 if asked["method"] == "Profiler.stop":
                     answer["result"] = {"profile": {"nodes": list(TREE)}}
-                event = json.dumps({"method": "Runtime.consoleAPICalled", "params": {}})
-                for message in (event.encode(), json.dumps(answer).encode()):
+                events = [{"method": "Runtime.consoleAPICalled", "params": {}}]
+                events += self._told(asked)
+                for message in (json.dumps(one).encode() for one in (*events, answer)):
                     head = bytes([0x80 | websocket.TEXT]) + websocket.length(len(message), 0)
                     connection.sendall(head + message)
+
+    def _told(self, asked: dict[str, Any]) -> list[dict[str, Any]]:
+        """What the threads of workers tell when they are asked."""
+        if asked["method"] == "NodeWorker.enable":
+            return [
+                {
+                    "method": "NodeWorker.attachedToWorker",
+                    "params": {
+                        "sessionId": session,
+                        "workerInfo": {"workerId": session, "type": "worker", "title": title},
+                        "waitingForDebugger": False,
+                    },
+                }
+                for session, title in self._workers.items()
+            ]
+        if asked["method"] != "NodeWorker.sendMessageToWorker":
+            return []
+        session, inner = asked["params"]["sessionId"], json.loads(asked["params"]["message"])
+        self.asked_of_workers.append((session, inner["method"]))
+        if self._silent:
+            return []
+        result = {"profile": {"nodes": list(TREE)}} if inner["method"] == "Profiler.stop" else {}
+        message = json.dumps({"id": inner["id"], "result": result})
+        told = {"sessionId": session, "message": message}
+        return [{"method": "NodeWorker.receivedMessageFromWorker", "params": told}]
 
     def close(self) -> None:
         """No more."""
@@ -193,9 +233,110 @@ def test_a_session_takes_a_profile_and_leaves_what_others_opened(
         "Profiler.start",
         "Profiler.startPreciseCoverage",
         "Profiler.stopPreciseCoverage",
+        "NodeWorker.enable",
         "Profiler.stop",
     ]
     assert inspector.collect(tmp_path / "out", "").samples == 100
+
+
+def test_worker_threads_are_profiled_under_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = Inspector(workers=["Worker 1", "[worker 2] pool"])
+    attached(monkeypatch, peer)
+    said = list(_inspected.main([str(os.getpid()), "0", str(tmp_path / "out"), "99"]))
+    peer.close()
+    assert said == []
+    assert [method for session, method in peer.asked_of_workers if session == "2"] == [
+        "Profiler.enable",
+        "Profiler.setSamplingInterval",
+        "Profiler.start",
+        "Profiler.startPreciseCoverage",
+        "Profiler.stopPreciseCoverage",
+        "Profiler.stop",
+    ]
+    collected = inspector.collect(tmp_path / "out", "")
+    assert collected.samples == 300
+    stacks = dict(parse_folded(collected.folded))
+    handle = ("handle (/srv/my app.js:7)", "render (/srv/view.js:7)")
+    for thread in ("node", "worker 1", "worker 2 pool"):
+        assert stacks[(thread, *handle)] == 60
+
+
+def test_a_worker_that_does_not_answer_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = Inspector(workers=["Worker 1"], silent=True)
+    attached(monkeypatch, peer)
+    monkeypatch.setattr(_inspected_workers, "STOP_PATIENCE_S", 0.1)
+    (said,) = _inspected.main([str(os.getpid()), "0", str(tmp_path / "out"), "99"])
+    peer.close()
+    assert said == f"{REMARK}no answer from worker 1, which may wait all the time"
+    assert inspector.collect(tmp_path / "out", said).samples == 100
+
+
+@pytest.mark.parametrize(
+    ("refuses", "remark"),
+    [
+        ("NodeWorker.enable", "worker threads are not in it (the inspector refused NodeWorker.ena"),
+        ("NodeWorker.sendMessageToWorker", "1 worker threads ended before the profile did"),
+    ],
+)
+def test_workers_that_are_not_there_leave_the_main_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refuses: str, remark: str
+) -> None:
+    peer = Inspector(workers=["Worker 1"], refuses=refuses)
+    attached(monkeypatch, peer)
+    if refuses == "NodeWorker.enable":
+        monkeypatch.setattr(peer, "_workers", {})
+    (said,) = _inspected.main([str(os.getpid()), "0", str(tmp_path / "out"), "99"])
+    peer.close()
+    assert said.startswith(f"{REMARK}{remark}")
+    assert inspector.collect(tmp_path / "out", said).samples == 100
+
+
+class Quiet:
+    """A session that answers everything, and tells what it is given."""
+
+    def __init__(self, *told: tuple[str, dict[str, Any]]) -> None:
+        self._told = [Event(method, msgspec.Raw(json.dumps(p).encode())) for method, p in told]
+
+    def ask(self, method: str, **parameters: object) -> msgspec.Raw:
+        return msgspec.Raw(b"{}")
+
+    def listen(self, until: float) -> None:
+        pass
+
+    def events(self) -> list[Event]:
+        told, self._told = self._told, []
+        return told
+
+
+def test_a_worker_that_ends_is_counted() -> None:
+    info = {"workerId": "4", "title": "Worker 4"}
+    session = Quiet(
+        ("NodeWorker.attachedToWorker", {"sessionId": "a", "workerInfo": info}),
+        ("NodeWorker.detachedFromWorker", {"sessionId": "a"}),
+        ("NodeWorker.detachedFromWorker", {"sessionId": "never seen"}),
+    )
+    workers = Workers(cast(Session, session), [("Profiler.start", {})])
+    workers.begin()
+    assert workers.stop() == []
+    assert workers.remark() == "1 worker threads ended before the profile did"
+
+
+@pytest.mark.parametrize(
+    ("number", "title", "name"),
+    [
+        ("1", "Worker 1", "worker 1"),
+        ("12", "[worker 12] pool", "worker 12 pool"),
+        ("3", "", "worker 3"),
+        ("3", "resizer", "worker 3 resizer"),
+        ("3", "[worker 3] WorkerThread", "worker 3"),
+    ],
+)
+def test_workers_have_names(number: str, title: str, name: str) -> None:
+    assert worker_name(number, title) == name
 
 
 def test_what_we_opened_is_closed_even_on_error(

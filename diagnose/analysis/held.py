@@ -1,15 +1,17 @@
 """Which lines held the memory: allocations that were not given back when a process held most.
 
-Of a JVM it is the classes of the objects: who allocated them is not known.
+Of a JVM it is the classes of the objects: who allocated them is not known. Of a native server it is
+the function that touched memory for the first time, allocators and copies left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from diagnose.analysis.frames import Frame, blamed, frame
-from diagnose.model.profile import Profile
+from diagnose.model.profile import OUTSIDE_HEAP, Profile
 
 # Less is what every server imports and pools.
 MIN_BYTES = 2**20
@@ -18,9 +20,21 @@ HOW = {
     "memray": "held",
     "scalene": "allocated",
     "class_histogram": "more live at the height",
+    "heap_sampling": "live at the height",
+    "page_faults": "first touched",
 }
 # Their stacks end in a class, and there is no line to blame.
 CLASSES = ("class_histogram",)
+# Their frames are symbols without a line.
+SYMBOLS = ("page_faults",)
+# What allocates and copies for another one: C's library and its allocators, Rust's, Go's and
+# OCaml's runtimes, the kernel; and what has no name but its library's.
+_FOR_ANOTHER = re.compile(
+    r"^(?:_*(?:libc_|int_|GI_+)*(?:m|c|re|v|pv|mem|aligned_)alloc(?:_\w+)?$|posix_memalign$|"
+    r"sysmalloc|_*mem(?:set|cpy|pcpy|move)\w*$|_*str(?:n?dup|n?cpy)\w*$|_*(?:f|p)?readv?(?:64)?$|"
+    r"_*recv(?:from|msg)?$|_*mmap(?:64)?$|sbrk$|je_|mi_|tc_|operator new|std::|alloc::|core::|"
+    r"<(?:alloc|core|std)::|hashbrown::|__r(?:ust|dl|g)_|runtime\.|internal/|syscall\.|caml_|\[)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +66,7 @@ def held_lines(profiles: Iterable[Profile], limit: int = 8) -> list[HeldLine]:
     profile = max(memory, key=lambda one: one.weight)
     totals: dict[tuple[Frame, str], int] = {}
     for stack, count in profile.stacks:
-        at = frame(stack[-1]) if profile.note.profiler in CLASSES else blamed(stack[1:])
+        at = _blamed(profile.note.profiler, stack)
         if at is None:
             continue
         inner = frame(stack[-1])
@@ -66,3 +80,13 @@ def held_lines(profiles: Iterable[Profile], limit: int = 8) -> list[HeldLine]:
         for (at, inner), count in ranked
         if count >= MIN_BYTES
     ]  # fmt: skip
+
+
+def _blamed(profiler: str, stack: Sequence[str]) -> Frame | None:
+    """Who is to be named for a stack; None where nobody can."""
+    if profiler in CLASSES or stack[-1] == OUTSIDE_HEAP:
+        return Frame(stack[-1], "", 0)
+    if profiler not in SYMBOLS:
+        return blamed(stack[1:])
+    own = (text for text in reversed(stack[1:]) if not _FOR_ANOTHER.search(text))
+    return next((Frame(text, "", 0) for text in own), None)

@@ -92,7 +92,8 @@ RUNS = typer.Option(
 MEMORY_PROFILE = typer.Option(
     "",
     "--memory-profile",
-    help="Launch the server once more below memray, scalene, class_histogram or auto.",
+    help="Launch the server once more below auto, memray, scalene, class_histogram, "
+    "heap_sampling or page_faults.",
 )
 AGAINST = typer.Option(
     "", "--against", help="Then compare with this command in pairs, or with `reference`."

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 # The second frame of a sleeping thread's stack that stood there without load, too.
 AT_REST = "[at rest]"
+# A frame of a memory profile: bytes that no function is known to have taken.
+OUTSIDE_HEAP = "[buffers outside of V8's heap]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ from diagnose.store.reader import read_run
 ROOM = "diagnose.profilers.memory"
 # memray names the line that holds a body, scalene that which allocated; a load this long is seen by
 # all.
-ORDER = ("memray", "scalene", "class_histogram")
+ORDER = ("memray", "scalene", "class_histogram", "heap_sampling", "page_faults")
+PLACES = {"class_histogram": "classes", "page_faults": "page faults"}
 WARM_UP_S, WINDOW_S, IDLE_S, COOLDOWN_S = 0.3, 2.0, 0.3, 0.3
 
 
@@ -51,7 +52,8 @@ def memory_profile(directory: Path, options: RunOptions, name: str, observer: Ob
     runtimes = sorted(set(run.manifest.launch.runtimes.values()))
     chosen, module, why = _chosen(name, runtimes)
     held = [Held(-1, "", 0, why)] if module is None else _profiled(run, options, module, observer)
-    runtime = module.RUNTIMES[0] if module is not None else ", ".join(runtimes)
+    read = [one for one in runtimes if module is not None and one in module.RUNTIMES]
+    runtime = ", ".join(read or runtimes)
     notes = []
     for one in held:
         file = f"{chosen}-{max(one.pid, 0)}.memory.folded" if one.folded else ""
@@ -64,7 +66,7 @@ def memory_profile(directory: Path, options: RunOptions, name: str, observer: Ob
             store.write_profile(directory, file, one.folded)
         if one.raw:
             store.write_profile(directory, f"{chosen}.json", one.raw)
-        places = "classes" if chosen == "class_histogram" else "places of allocation"
+        places = PLACES.get(chosen, "places of allocation")
         observer.note(f"{chosen}: " + (one.remedy or f"{one.records} {places}"))
     store.add_notes(directory, notes)
 

@@ -79,11 +79,11 @@ def test_a_server_that_does_not_run_below_it(
 
 
 def test_another_runtime_is_said(tmp_path: Path, launched: list[RunOptions]) -> None:
-    run = make_run(launch=make_launch(runtimes={5001: "go"}))
+    run = make_run(launch=make_launch(runtimes={5001: "php"}))
     directory = store(tmp_path, run)
     memory_profile.memory_profile(directory, OPTIONS, "auto", Observer())
     (note,) = read_run(directory).manifest.memory_profiles
-    assert "this is go" in note.remedy
+    assert "this is php" in note.remedy
     assert launched == []
 
 

@@ -24,8 +24,10 @@ from diagnose.recorder.profiling import ended, not_kept
 
 # Long enough for perf and the looks; it is ended when they are over.
 LOAD_S = 15.0
-# Where so much of the host's cores is used, the server waits for little else than cores.
+# Where so much of the server's cores is used, and most of it by the server, it waits for little
+# else than cores. One that leaves them to others waits for something.
 BUSY_SHARE = 0.9
+OWN_SHARE = 0.7
 MOMENT_S = 0.3
 MOMENTS = 2
 LOOKS_S = 0.8
@@ -56,6 +58,12 @@ def most_connected(runtimes: Mapping[int, str]) -> list[tuple[int, str]]:
         counts.append((size, pid))
     counts.sort(reverse=True)
     return [(pid, runtimes[pid]) for size, pid in counts[:TARGETS] if size >= 0.25 * counts[0][0]]
+
+
+def waits_for_cores(busy: float, own: float) -> bool:
+    """There is nothing to look at. busy: share of the server's cores that is used, by whomever;
+    own: by the server."""
+    return busy >= BUSY_SHARE and own >= OWN_SHARE
 
 
 def said(notes: tuple[ProfileNote, ...]) -> str:

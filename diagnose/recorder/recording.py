@@ -8,6 +8,7 @@ that was started here is left running.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
@@ -364,7 +365,8 @@ class _Recording:
             self.loop.pump(time.monotonic() + PROFILE_SETTLE_S)
             # One moment may hold a collection, or a compilation.
             for _ in range(off_cpu.MOMENTS):
-                if (busy := self._busy_share()) < off_cpu.BUSY_SHARE:
+                busy, own = self._busy_shares()
+                if not off_cpu.waits_for_cores(busy, own):
                     break
             else:
                 return f"the server's cores were busy for {busy:.0%}: it waits for little else"
@@ -375,14 +377,15 @@ class _Recording:
         self.journal.update(waits=waiting.notes)
         return off_cpu.said(waiting.notes)
 
-    def _busy_share(self) -> float:
-        """How much of the server's cores is used over a moment, by whomever."""
+    def _busy_shares(self) -> tuple[float, float]:
+        """How much of the server's cores is used over a moment: by whomever, by the server."""
         cpus = self.manifest.host.server_cpus
-        before = host_room.core_times(cpus)
+        pids = list(self.manifest.launch.runtimes)
+        before, used = host_room.core_times(cpus), _cpu_s(pids)
         self.loop.pump(time.monotonic() + off_cpu.MOMENT_S)
-        after = host_room.core_times(cpus)
+        after, used_after = host_room.core_times(cpus), _cpu_s(pids)
         busy, total = (late - early for late, early in zip(after, before, strict=True))
-        return busy / total if total > 0 else 0.0
+        return (busy / total, max(0.0, used_after - used) / total) if total > 0 else (0.0, 0.0)
 
     # -- guards and display ---------------------------------------------------------------------
 
@@ -489,6 +492,16 @@ class _Recording:
             for line in self.sampler.lines():
                 self._sampled(line)
             self.sampler.discard()
+
+
+def _cpu_s(pids: list[int]) -> float:
+    """CPU seconds of these processes; none of those that are gone."""
+    used = 0.0
+    for pid in pids:
+        with contextlib.suppress(psutil.Error):
+            times = psutil.Process(pid).cpu_times()
+            used += times.user + times.system
+    return used
 
 
 def _check_attached(pid: int, port: int) -> None:

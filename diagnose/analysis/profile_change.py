@@ -75,8 +75,25 @@ def kinds(profiles: Iterable[Profile]) -> set[tuple[str, str, str, int]]:
     }
 
 
-def mixed(base: Run, new: Run) -> str:
-    """Why the profiles of two runs cannot be compared; '' where they can."""
+def counted(run: Run) -> list[Profile]:
+    """Of several profilers on one process the first: they saw the same time."""
+    first: dict[int, Profile] = {}
+    for profile in run.profiles:
+        first.setdefault(profile.note.pid, profile)
+    return list(first.values())
+
+
+def different_ways(base: Run, new: Run) -> str:
+    """How the profiles of two runs were taken, where that is not alike; '' where it is."""
+    before, after = kinds(counted(base)), kinds(counted(new))
+    return "" if before == after else f"{_words(before)}; {_words(after)}"
+
+
+def mixed(base: Run, new: Run, anyway: bool = False) -> str:
+    """Why the profiles of two runs cannot be compared; '' where they can.
+
+    anyway: although they were taken in different ways.
+    """
     for name, run in (("the base", base), ("the new run", new)):
         weight = sum(profile.weight for profile in run.profiles)
         if weight < FEWEST_SAMPLES:
@@ -84,9 +101,8 @@ def mixed(base: Run, new: Run) -> str:
         seen = figures(run)
         if not seen.responses or not seen.cpu_cores:
             return f"{name} has no CPU time for each request"
-    before, after = kinds(base.profiles), kinds(new.profiles)
-    if before != after:
-        return f"they were taken in different ways: {_words(before)}; {_words(after)}"
+    if not anyway and (ways := different_ways(base, new)):
+        return f"they were taken in different ways: {ways}; --mixed compares them anyway"
     return ""
 
 
@@ -96,15 +112,10 @@ def _words(told: set[tuple[str, str, str, int]]) -> str:
 
 def sampled(run: Run) -> tuple[float, Counter[tuple[str, ...]]]:
     """The CPU seconds of a request that one sample stands for, and the samples by stack; nothing
-    where that cannot be told. Of several profilers on one process the first counts: they saw the
-    same time."""
+    where that cannot be told."""
     seen = figures(run)
     stacks: Counter[tuple[str, ...]] = Counter()
-    done: set[int] = set()
-    for profile in run.profiles:
-        if profile.note.pid in done:
-            continue
-        done.add(profile.note.pid)
+    for profile in counted(run):
         for frames, count in profile.stacks:
             stacks[frames] += count
     if not seen.responses or not seen.cpu_cores or not stacks:
@@ -161,12 +172,12 @@ def _anonymous(frames: tuple[str, ...]) -> tuple[str, ...]:
     return frames[1:] if len(frames) > 1 and _NUMBERED.match(frames[0]) else frames
 
 
-def changes(base: Run, new: Run) -> list[FrameChange]:
-    """The functions whose cost changed, the largest change first; none where `mixed` says why.
+def changes(base: Run, new: Run, anyway: bool = False) -> list[FrameChange]:
+    """The functions whose cost changed, the largest change first.
 
     Raises: ValueError with what `mixed` says.
     """
-    if why := mixed(base, new):
+    if why := mixed(base, new, anyway):
         raise ValueError(why)
     before, after = costs(base), costs(new)
     whole = sum(cost.seconds for cost in before.values())

@@ -57,6 +57,9 @@ def report(
     against: list[Path] = typer.Option(
         [], "--against", help="A run to compare with; in a pr-comment it may be given again."
     ),
+    mixed: bool = typer.Option(
+        False, "--mixed", help="profile-change: of profiles that were taken in different ways, too."
+    ),
     schema: bool = typer.Option(
         False,
         "--schema",
@@ -81,6 +84,8 @@ def report(
         raise UsageError(f"--against is for --format {', '.join(AGAINST)}")
     if form == "profile-change" and (len(against) != 1 or len(run) != 1):
         raise UsageError("--format profile-change takes one run, and one with --against")
+    if mixed and form != "profile-change":
+        raise UsageError("--mixed is for --format profile-change")
     if form == "html":
         _pages(run, against)
         return
@@ -96,7 +101,7 @@ def report(
     elif form == "github":
         sys.stdout.write(github.render(items) + "\n")
     elif form == "profile-change":
-        results_to.print(profile_change.render(analyzed(against[0]), items[0]))
+        results_to.print(profile_change.render(analyzed(against[0]), items[0], mixed))
     elif form == "pr-comment":
         base = [analyzed(directory) for directory in against]
         sys.stdout.write(pr_comment.render(items, base) + "\n")

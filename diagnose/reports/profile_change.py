@@ -6,7 +6,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from diagnose.analysis.profile_change import FrameChange, Way, changes, costs, mixed
+from diagnose.analysis.profile_change import (
+    FrameChange,
+    Way,
+    changes,
+    costs,
+    different_ways,
+    mixed,
+)
 from diagnose.model.report import Analyzed
 from diagnose.plain import printable
 from diagnose.reports.phrases import setting, short_frame
@@ -14,16 +21,22 @@ from diagnose.reports.phrases import setting, short_frame
 MOST_ROWS = 20
 
 
-def render(base: Analyzed, new: Analyzed) -> RenderableType:
-    """A table of the changes in microseconds of CPU time per request, the largest first."""
-    why = mixed(base.run, new.run)
+def render(base: Analyzed, new: Analyzed, anyway: bool = False) -> RenderableType:
+    """A table of the changes in microseconds of CPU time per request, the largest first.
+
+    anyway: although the profiles were taken in different ways, which is then said.
+    """
+    why = mixed(base.run, new.run, anyway)
     head = [
         Text(printable(f"base: {setting(base)}"), style="dim"),
         Text(printable(f"new:  {setting(new)}"), style="dim"),
     ]
     if why:
         return Group(*head, Text(printable(f"the profiles cannot be compared: {why}")))
-    found = changes(base.run, new.run)
+    if ways := different_ways(base.run, new.run):
+        warning = f"the profiles were taken in different ways ({ways}): some changes may be theirs"
+        head.append(Text(printable(warning), style="yellow"))
+    found = changes(base.run, new.run, anyway)
     totals = [sum(cost.seconds for cost in costs(run.run).values()) for run in (base, new)]
     table = Table.grid(padding=(0, 2))
     for justify in ("left", "right", "right", "left"):

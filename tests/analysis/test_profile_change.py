@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 from rich.console import Console
 
 from diagnose.analysis.figures import figures
 from diagnose.analysis.profile_change import Way, changes, costs, mixed, stack_costs
+from diagnose.model.profile import ProfileNote
 from diagnose.model.report import Analyzed
 from diagnose.model.run import Run
 from diagnose.reports import profile_change
@@ -75,30 +77,65 @@ def test_several_profilers_on_one_process_count_once() -> None:
     assert "native" not in costs(twice)
 
 
+def taken(**changes: object) -> Run:
+    """The base, with its profile taken in another way."""
+    profile = make_profile(BASE)
+    note = msgspec.convert({**msgspec.to_builtins(profile.note), **changes}, type=ProfileNote)
+    return replace(run(BASE), profiles=(replace(profile, note=note),))
+
+
+WAYS = [
+    pytest.param({"rate_hz": 99}, "py_spy on-cpu at 49 Hz; py_spy on-cpu at 99 Hz", id="rate"),
+    pytest.param({"kind": "off-cpu"}, "py_spy on-cpu at 49 Hz; py_spy off-cpu at 49", id="kind"),
+    pytest.param({"profiler": "perf"}, "py_spy on-cpu at 49 Hz; perf on-cpu", id="profiler"),
+    pytest.param({"unit": "us"}, "different ways", id="unit"),
+]
+
+
 @pytest.mark.parametrize(
     ("new", "why"),
     [
         (run({"main;parse": 10}), "10 samples"),
         (make_run(profiles=[make_profile(BASE)], samples=()), "no CPU time"),
-        (
-            replace(
-                run(BASE),
-                profiles=(
-                    replace(make_profile(BASE), note=replace(make_profile(BASE).note, rate_hz=99)),
-                ),
-            ),
-            "different ways: py_spy on-cpu at 49 Hz; py_spy on-cpu at 99 Hz",
-        ),
     ],
 )
-def test_what_differs_in_kind_is_refused(new: Run, why: str) -> None:
+def test_what_is_not_there_cannot_be_compared(new: Run, why: str) -> None:
     assert why in mixed(run(BASE), new)
-    with pytest.raises(ValueError, match=r"."):
+    assert why in mixed(run(BASE), new, anyway=True)
+    with pytest.raises(ValueError, match=why):
+        changes(run(BASE), new, anyway=True)
+    assert "cannot be compared" in shown(run(BASE), new)
+
+
+@pytest.mark.parametrize(("changed", "why"), WAYS)
+def test_other_ways_are_refused_unless_told(changed: dict[str, object], why: str) -> None:
+    new = taken(**changed)
+    assert why in mixed(run(BASE), new)
+    assert "--mixed compares them anyway" in mixed(run(BASE), new)
+    with pytest.raises(ValueError, match="different ways"):
         changes(run(BASE), new)
-    console = Console(width=120, record=True)
+    assert "cannot be compared" in shown(run(BASE), new)
+    assert mixed(run(BASE), new, anyway=True) == ""
+    assert changes(run(BASE), new, anyway=True) == []
+    told = shown(run(BASE), new, anyway=True)
+    assert "were taken in different ways" in told
+    assert "no function changed" in told
+
+
+def test_only_the_profiler_that_counts_has_to_be_the_same() -> None:
+    """perf beside py-spy may find a process too idle in one run, and not in the other."""
+    one = run(BASE)
+    beside = make_profile({"native": 1000})
+    beside = replace(beside, note=replace(beside.note, profiler="perf", rate_hz=99))
+    assert mixed(one, replace(one, profiles=(*one.profiles, beside))) == ""
+
+
+def shown(base: Run, new: Run, anyway: bool = False) -> str:
+    """What a terminal gets."""
+    console = Console(width=160)
     with console.capture() as captured:
-        console.print(profile_change.render(item(run(BASE)), item(new)))
-    assert "cannot be compared" in captured.get()
+        console.print(profile_change.render(item(base), item(new), anyway))
+    return captured.get()
 
 
 def item(one: Run) -> Analyzed:

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -35,6 +35,13 @@ def check_name(name: str) -> None:
     known = ("auto", "none", *registry.modules(PROFILERS))
     if name not in known:
         raise UsageError(f"no profiler {name!r}; known: {', '.join(known)}")
+
+
+def living(
+    known: Mapping[int, str], pids: Iterable[int], detect: Callable[[int], str]
+) -> dict[int, str]:
+    """The runtimes of these processes; only those that are not known are looked at."""
+    return {pid: known[pid] if pid in known else detect(pid) for pid in pids}
 
 
 def busiest(runtimes: Mapping[int, str]) -> list[tuple[int, str]]:

@@ -274,11 +274,7 @@ class _Recording:
             self.journal.note(f"the sampler ended early: {self.sampler.last_words()}")
 
     def _detect_runtimes(self) -> None:
-        assert self.server is not None
-        pids = descendants(self.server.sample_root)
-        if self.server.include_root:
-            pids.append(self.server.sample_root)
-        pids = pids[:INSPECTED_PROCESSES]
+        pids = self._processes()
         launch = replace(
             self.manifest.launch,
             runtimes={pid: runtime.detect(pid) for pid in pids},
@@ -286,6 +282,18 @@ class _Recording:
             processes=facts_of(pids),
         )
         self.journal.update(launch=launch)
+
+    def _processes(self) -> list[int]:
+        """The server's processes now; of very many the first."""
+        assert self.server is not None
+        pids = descendants(self.server.sample_root)
+        if self.server.include_root:
+            pids.append(self.server.sample_root)
+        return pids[:INSPECTED_PROCESSES]
+
+    def _runtimes(self) -> dict[int, str]:
+        """The server's processes now with their runtimes: workers may have come under load."""
+        return profiling.living(self.manifest.launch.runtimes, self._processes(), runtime.detect)
 
     def _keep_log(self, before_load: bool) -> None:
         """Lines of the server's output: what it says of itself, and what it says under load."""
@@ -337,7 +345,7 @@ class _Recording:
         try:
             pool.command(b"go")
             self.loop.pump(time.monotonic() + PROFILE_SETTLE_S)
-            profilers.start(profiling.busiest(self.manifest.launch.runtimes), seconds)
+            profilers.start(profiling.busiest(self._runtimes()), seconds)
             self.loop.pump(
                 time.monotonic() + seconds + PROFILER_PATIENCE_S,
                 lambda: pool.finished and profilers.finished,
@@ -354,7 +362,7 @@ class _Recording:
     def _off_cpu(self) -> str:
         """The same load once more, and where the server's threads wait in it."""
         waiting = off_cpu.OffCpu(
-            off_cpu.most_connected(self.manifest.launch.runtimes),
+            off_cpu.most_connected(self._runtimes()),
             self.loop,
             self.journal.writer.profiles_path,
         )
@@ -380,7 +388,7 @@ class _Recording:
     def _busy_shares(self) -> tuple[float, float]:
         """How much of the server's cores is used over a moment: by whomever, by the server."""
         cpus = self.manifest.host.server_cpus
-        pids = list(self.manifest.launch.runtimes)
+        pids = self._processes()
         before, used = host_room.core_times(cpus), _cpu_s(pids)
         self.loop.pump(time.monotonic() + off_cpu.MOMENT_S)
         after, used_after = host_room.core_times(cpus), _cpu_s(pids)

@@ -204,6 +204,18 @@ def test_one_that_hangs_is_interrupted_and_then_killed(monkeypatch: pytest.Monke
     assert process.returncode == -signal.SIGKILL
 
 
+def test_workers_that_came_under_load_are_found_out() -> None:
+    asked: list[int] = []
+
+    def detect(pid: int) -> str:
+        asked.append(pid)
+        return "go"
+
+    known = {1: "cpython", 2: "cpython"}
+    assert profiling.living(known, [2, 3], detect) == {2: "cpython", 3: "go"}
+    assert asked == [3]
+
+
 def test_a_name_that_is_not_known_lists_those_that_are() -> None:
     with pytest.raises(UsageError, match="flight_recorder, inspector, perf, py_spy"):
         check_name("gdb")

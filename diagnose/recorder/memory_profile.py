@@ -75,17 +75,19 @@ def _chosen(name: str, runtimes: list[str]) -> tuple[str, ModuleType | None, str
     """The profiler, or why there is none."""
     known = registry.modules(ROOM)
     names = ORDER if name == "auto" else (name,)
-    reasons = []
+    missing: dict[str, str] = {}
+    others: dict[str, str] = {}
     for one in names:
         module = known[one]
         if not set(module.RUNTIMES) & set(runtimes):
             told = ", ".join(runtimes) or "no known runtime"
-            reasons.append(f"{one} profiles {', '.join(module.RUNTIMES)}, and this is {told}")
+            others[one] = f"{one} profiles {', '.join(module.RUNTIMES)}, and this is {told}"
         elif why := module.available():
-            reasons.append(why)
+            missing[one] = why
         else:
             return one, module, ""
-    return names[0], None, "; ".join(dict.fromkeys(reasons))
+    reasons = missing or others
+    return next(iter(reasons)), None, "; ".join(dict.fromkeys(reasons.values()))
 
 
 def _profiled(run: Run, options: RunOptions, module: ModuleType, observer: Observer) -> list[Held]:

@@ -101,6 +101,18 @@ def test_what_is_not_installed_is_said(
     assert note.profiler == "scalene"
 
 
+def test_only_what_is_missing_for_this_runtime_is_said(
+    tmp_path: Path, launched: list[RunOptions], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (memray, scalene):
+        monkeypatch.setattr(module, "available", lambda: "install it")
+    directory = store(tmp_path, make_run())
+    memory_profile.memory_profile(directory, OPTIONS, "auto", Observer())
+    (note,) = read_run(directory).manifest.memory_profiles
+    assert note.remedy == "install it"
+    assert launched == []
+
+
 def test_a_run_that_was_cut_short_has_none(tmp_path: Path, launched: list[RunOptions]) -> None:
     directory = store(tmp_path, make_run(state="interrupted"))
     memory_profile.memory_profile(directory, OPTIONS, "auto", Observer())

@@ -68,9 +68,10 @@ class FrameChange:
 
 
 def kinds(profiles: Iterable[Profile]) -> set[tuple[str, str, str, int]]:
-    """How profiles were taken: profiler, kind, unit, rate. Others cannot be held against these."""
+    """How profiles were taken: profiler with its options, kind, unit, rate. Others cannot be held
+    against these."""
     return {
-        (note.profiler, note.kind, note.unit, note.rate_hz)
+        (" ".join((note.profiler, *note.options)), note.kind, note.unit, note.rate_hz)
         for note in (profile.note for profile in profiles)
     }
 

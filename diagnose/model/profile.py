@@ -20,6 +20,7 @@ class ProfileNote:
     unit: of the stacks' weights: samples, us or bytes. seconds: how long was looked.
     remark: what a reader should know of a profile that was taken. errors: samples that were lost.
     truncated: samples whose stack lacks its beginning; None where the profiler does not tell.
+    options: with which it looked at other threads than by default.
     """
 
     profiler: str
@@ -35,6 +36,7 @@ class ProfileNote:
     seconds: float = 0.0
     remark: str = ""
     truncated: int | None = None
+    options: tuple[str, ...] = ()
 
     @property
     def lost_share(self) -> float | None:

@@ -9,10 +9,22 @@ MIN_SAMPLES = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
-    """How often a profiler looks, and why not as often as it does by default."""
+class Threads:
+    """Of a process under load: all of them, those that ran, the cores that they used together, and
+    those that they wanted (used, or waited for)."""
+
+    all: int
+    ran: int
+    used: float
+    wanted: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How often a profiler looks, with which options, and why not as it does by default."""
 
     hz: int
+    options: tuple[str, ...] = ()
     why: str = ""
 
 

@@ -20,7 +20,7 @@ from diagnose.errors import UsageError
 from diagnose.model.profile import ProfileNote, SystemCalls
 from diagnose.process_tree import tasks
 from diagnose.profilers import _calls, _told
-from diagnose.profilers._collected import Collected, Rate
+from diagnose.profilers._collected import Collected, Plan, Threads
 
 PROFILERS = "diagnose.profilers"
 # Processes that get a profiler: the busiest ones; the others of a pre-forking server look alike.
@@ -28,6 +28,9 @@ PROFILED_PROCESSES = 2
 # A process that has used less than this share of the busiest one's CPU time only waits.
 IDLE_SHARE = 0.2
 STOP_PATIENCE_S = 3.0
+# A thread that runs gives rate x CPU time samples. Twice as many are not chance: py-spy takes a
+# thread that waits for one that runs where it cannot tell, as those do that want the lock.
+SURPLUS = 2.0
 
 
 def check_name(name: str) -> None:
@@ -62,13 +65,40 @@ def busiest(runtimes: Mapping[int, str]) -> list[tuple[int, str]]:
     ]
 
 
+def cpu_s(pids: Iterable[int]) -> float:
+    """CPU seconds of these processes so far; none of those that are gone."""
+    used = 0.0
+    for pid in pids:
+        with contextlib.suppress(psutil.Error):
+            times = psutil.Process(pid).cpu_times()
+            used += times.user + times.system
+    return used
+
+
+def surplus(samples: int, rate_hz: int, used_s: float) -> str:
+    """What to say of more samples than the CPU time has that was used meanwhile; '' else."""
+    most = rate_hz * used_s
+    if used_s <= 0 or samples <= SURPLUS * most:
+        return ""
+    return (
+        f"over half of the samples are of threads that waited: {used_s:.1f} s of CPU time are "
+        f"{most:.0f}"
+    )
+
+
+def unknown_threads(pid: int) -> Threads:
+    """Where nobody has looked how they share CPU time."""
+    return Threads(len(tasks(pid)), 0, 0.0, 0.0)
+
+
 @dataclass(slots=True)
 class _Running:
     pid: int
     runtime: str
     name: str
     module: ModuleType
-    rate: Rate
+    plan: Plan
+    used_s: float
     out: Path
     process: subprocess.Popen[bytes]
 
@@ -91,11 +121,16 @@ class Profilers:
         self._counting: list[_Counting] = []
         self.notes: list[ProfileNote] = []
 
-    def start(self, targets: list[tuple[int, str]], seconds: float) -> None:
+    def start(
+        self,
+        targets: list[tuple[int, str]],
+        seconds: float,
+        threads: Callable[[int], Threads] = unknown_threads,
+    ) -> None:
         """The profilers for each (PID, runtime), and a count of system calls where that may be;
-        where there is no profiler, a note with the remedy."""
+        where there is no profiler, a note with the remedy. threads: of a process, under load."""
         chosen = {pid: self._choose(runtime) for pid, runtime in targets}
-        rates = _rates(chosen, seconds)
+        together = _together(chosen)
         for pid, runtime in targets:
             for name, module in chosen[pid]:
                 remedy = module.available() if module else f"no profiler here reads {runtime}"
@@ -104,16 +139,19 @@ class Profilers:
                     self.notes.append(note)
                     continue
                 out = Path(self._scratch.name) / f"{name}-{pid}"
-                rate = rates[name]
-                # Only who chooses a rate is told of it.
-                told = {"rate_hz": rate.hz} if hasattr(module, "rate") else {}
+                plan, told = Plan(module.RATE_HZ), {}
+                if hasattr(module, "plan"):
+                    plan = module.plan(threads(pid), together[name], seconds)
+                    told = {"plan": plan}
                 try:
                     process = _started(module.command(pid, runtime, seconds, out, **told))
                 except OSError as error:
                     remedy = _space(error) or f"{name} cannot be started: {error.strerror}"
                     self.notes.append(ProfileNote(name, pid, runtime, 0, 0, 0, "", remedy))
                     continue
-                self._running.append(_Running(pid, runtime, name, module, rate, out, process))
+                self._running.append(
+                    _Running(pid, runtime, name, module, plan, cpu_s([pid]), out, process)
+                )
             if self._wanted == "auto" and _calls.available():
                 out = Path(self._scratch.name) / f"calls-{pid}"
                 # Without a count nothing is missing that was promised.
@@ -168,8 +206,10 @@ class Profilers:
                     file = ""
             else:
                 remedy = _why(entry, said) or remedy
+            used_s = cpu_s([entry.pid]) - entry.used_s
             remarks = (
-                entry.rate.why,
+                entry.plan.why,
+                surplus(collected.samples, entry.plan.hz, used_s),
                 getattr(entry.module, "REMARKS", {}).get(entry.runtime, ""),
                 collected.remark,
             )
@@ -178,13 +218,14 @@ class Profilers:
                     entry.name,
                     entry.pid,
                     entry.runtime,
-                    entry.rate.hz,
+                    entry.plan.hz,
                     collected.samples,
                     collected.errors,
                     file,
                     remedy,
                     remark="; ".join(filter(None, remarks)) if file else "",
                     truncated=collected.truncated if file else None,
+                    options=entry.plan.options,
                 )
             )
         self._running.clear()
@@ -197,23 +238,13 @@ class Profilers:
         self._scratch.cleanup()
 
 
-def _rates(
-    chosen: Mapping[int, list[tuple[str, ModuleType | None]]], seconds: float
-) -> dict[str, Rate]:
-    """The rate of each profiler, by the threads of all processes that it is to look at."""
+def _together(chosen: Mapping[int, list[tuple[str, ModuleType | None]]]) -> dict[str, int]:
+    """By profiler, the threads of all processes that it is to look at."""
     threads: dict[str, int] = {}
-    modules: dict[str, ModuleType] = {}
     for pid, choices in chosen.items():
-        for name, module in choices:
-            if module is not None:
-                modules[name] = module
-                threads[name] = threads.get(name, 0) + len(tasks(pid))
-    return {
-        name: module.rate(threads[name], seconds)
-        if hasattr(module, "rate")
-        else Rate(module.RATE_HZ)
-        for name, module in modules.items()
-    }
+        for name, _ in choices:
+            threads[name] = threads.get(name, 0) + len(tasks(pid))
+    return threads
 
 
 def not_kept(path: Path, folded: str) -> str:

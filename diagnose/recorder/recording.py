@@ -8,7 +8,6 @@ that was started here is left running.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import time
@@ -36,6 +35,7 @@ from diagnose.recorder.loading import Loads, chosen_driver, most_workers
 from diagnose.recorder.loop import Ended, Loop
 from diagnose.recorder.options import Live, Observer, RunOptions
 from diagnose.recorder.readying import wait_ready
+from diagnose.recorder.thread_use import Moment
 from diagnose.sampling.protocol import MARK, SamplerPlan, SamplerStatus
 from diagnose.server import descriptors, ports, runtime
 from diagnose.server import host as host_room
@@ -343,9 +343,10 @@ class _Recording:
         pool = self.loads.again(PROFILE_SETTLE_S, seconds)
         notes: tuple[ProfileNote, ...] = ()
         try:
+            moment = Moment(self._processes())
             pool.command(b"go")
             self.loop.pump(time.monotonic() + PROFILE_SETTLE_S)
-            profilers.start(profiling.busiest(self._runtimes()), seconds)
+            profilers.start(profiling.busiest(self._runtimes()), seconds, moment.threads)
             self.loop.pump(
                 time.monotonic() + seconds + PROFILER_PATIENCE_S,
                 lambda: pool.finished and profilers.finished,
@@ -389,9 +390,9 @@ class _Recording:
         """How much of the server's cores is used over a moment: by whomever, by the server."""
         cpus = self.manifest.host.server_cpus
         pids = self._processes()
-        before, used = host_room.core_times(cpus), _cpu_s(pids)
+        before, used = host_room.core_times(cpus), profiling.cpu_s(pids)
         self.loop.pump(time.monotonic() + off_cpu.MOMENT_S)
-        after, used_after = host_room.core_times(cpus), _cpu_s(pids)
+        after, used_after = host_room.core_times(cpus), profiling.cpu_s(pids)
         busy, total = (late - early for late, early in zip(after, before, strict=True))
         return (busy / total, max(0.0, used_after - used) / total) if total > 0 else (0.0, 0.0)
 
@@ -500,16 +501,6 @@ class _Recording:
             for line in self.sampler.lines():
                 self._sampled(line)
             self.sampler.discard()
-
-
-def _cpu_s(pids: list[int]) -> float:
-    """CPU seconds of these processes; none of those that are gone."""
-    used = 0.0
-    for pid in pids:
-        with contextlib.suppress(psutil.Error):
-            times = psutil.Process(pid).cpu_times()
-            used += times.user + times.system
-    return used
 
 
 def _check_attached(pid: int, port: int) -> None:

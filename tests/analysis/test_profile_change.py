@@ -88,6 +88,7 @@ WAYS = [
     pytest.param({"rate_hz": 99}, "py_spy on-cpu at 49 Hz; py_spy on-cpu at 99 Hz", id="rate"),
     pytest.param({"kind": "off-cpu"}, "py_spy on-cpu at 49 Hz; py_spy off-cpu at 49", id="kind"),
     pytest.param({"profiler": "perf"}, "py_spy on-cpu at 49 Hz; perf on-cpu", id="profiler"),
+    pytest.param({"options": ["--gil"]}, "Hz; py_spy --gil on-cpu at 49 Hz", id="threads"),
     pytest.param({"unit": "us"}, "different ways", id="unit"),
 ]
 

@@ -6,15 +6,17 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from diagnose.model.profile import ProfileNote
-from diagnose.recorder.profiling import Profilers
+from diagnose.profilers._collected import Threads
+from diagnose.recorder.profiling import Profilers, unknown_threads
 from diagnose.store.reader import parse_folded
 from tests.integration.conftest import program
 
@@ -32,6 +34,19 @@ const burn = `function burnAlways() { let x = 0; for (let i = 0; i < 1e6; i++) x
 setInterval(burnAlways, 0)`
 const worker = new Worker(burn, { eval: true, name: 'pool' })
 worker.on('online', () => console.log('up'))
+"""
+PYTHON = """
+import threading
+
+def compute():
+    x = 0
+    while True:
+        x = (x * 7 + 1) % 1000003
+
+for _ in range(7):
+    threading.Thread(target=compute, daemon=True).start()
+print("up", flush=True)
+compute()
 """
 JAVA = """
 public class Burning {
@@ -66,12 +81,19 @@ def burning(command: list[str], started: list[subprocess.Popen[bytes]]) -> int:
     return process.pid
 
 
-def profiled(name: str, pid: int, runtime: str, into: Path, seconds: float = 1.5) -> ProfileNote:
+def profiled(
+    name: str,
+    pid: int,
+    runtime: str,
+    into: Path,
+    seconds: float = 1.5,
+    threads: Callable[[int], Threads] = unknown_threads,
+) -> ProfileNote:
     """The note of a profile that was taken to its end; nothing of it is left."""
     profilers = Profilers(name)
     scratch = Path(profilers._scratch.name)
     try:
-        profilers.start([(pid, runtime)], seconds)
+        profilers.start([(pid, runtime)], seconds, threads)
         deadline = time.monotonic() + DEADLINE_S
         while not profilers.finished and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -220,6 +242,17 @@ def test_what_is_not_a_jvm_is_not_attached_to(
     note = profiled("flight_recorder", pid, "jvm", tmp_path)
     assert "try --profile perf" in note.remedy
     assert started[0].poll() is None
+
+
+def test_of_threads_that_take_turns_the_one_with_the_lock_is_seen(
+    tmp_path: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    pid = burning([sys.executable, "-c", PYTHON], started)
+    note = profiled("py_spy", pid, "cpython", tmp_path, threads=lambda _: Threads(8, 8, 1.0, 2.0))
+    assert note.remark == ("only threads that had the interpreter's lock, because 8 took turns")
+    assert share(note, tmp_path, "compute") > 0.9
+    # Two seconds, and one of eight threads in each look.
+    assert note.samples <= 2 * 49 + 5
 
 
 def test_another_interpreter_is_not_python(

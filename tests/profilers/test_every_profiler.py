@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import pytest
 
 from diagnose import registry
+from diagnose.profilers._collected import Plan, Threads
 
 PROFILERS = registry.modules("diagnose.profilers")
 
@@ -18,6 +20,18 @@ def test_a_profiler_says_what_it_reads_and_how_often(name: str) -> None:
     assert all(kind == kind.lower() for kind in module.RUNTIMES)
     assert 1 <= module.RATE_HZ <= 1000
     assert isinstance(module.available(), str)
+
+
+@pytest.mark.parametrize("name", PROFILERS)
+def test_one_that_plans_is_told_of_it(name: str) -> None:
+    module = PROFILERS[name]
+    takes = "plan" in inspect.signature(module.command).parameters
+    assert takes is hasattr(module, "plan")
+    if takes:
+        assert module.plan(Threads(1, 1, 1.0, 1.0), 1, 3.0) == Plan(module.RATE_HZ)
+        less = module.plan(Threads(10_000, 1, 1.0, 1.0), 10_000, 3.0)
+        assert 0 < less.hz < module.RATE_HZ
+        assert less.why
 
 
 @pytest.mark.parametrize("name", PROFILERS)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -89,6 +93,34 @@ def test_a_perf_that_may_not_attach_is_not_asked_again(
     assert list(_perf_recorded.main(["7", "3.0", str(out)])) == []
     assert len((fake_perf / "calls").read_text().splitlines()) == 1
     assert "perf_event_paranoid" in perf.collect(out, capfd.readouterr().out).remedy
+
+
+def test_an_interrupt_ends_perf_and_what_was_to_come(fake_perf: Path) -> None:
+    program = fake_perf / "bin" / "perf"
+    program.write_text(
+        f"""#!/bin/sh
+trap 'echo interrupted >> {fake_perf}/calls; exit 2' INT
+echo "$1" >> {fake_perf}/calls
+while :; do sleep 0.02; done
+"""
+    )
+    calls = fake_perf / "calls"
+    out = fake_perf / "perf-7"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "diagnose.profilers._perf_recorded", "7", "3.0", str(out)],
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + 20.0
+        while not calls.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20.0) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert calls.read_text().splitlines() == ["record", "interrupted"]
+    assert list(fake_perf.glob("perf-7*")) == []
 
 
 def test_a_short_window_is_long_enough_after_the_probe(fake_perf: Path) -> None:

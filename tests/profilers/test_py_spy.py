@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from diagnose.profilers import py_spy
+from diagnose.profilers._collected import Plan, Threads
 from diagnose.profilers.py_spy import collect
 from diagnose.store.reader import parse_folded
 
 CAPTURED = Path(__file__).parents[1] / "data" / "profilers" / "py_spy.raw"
+ONE = Threads(1, 1, 1.0, 1.0)
 SAID = (
     "py-spy> Sampling process 49 times a second for 1 seconds. Press Control-C to exit.\n\n"
     "py-spy> Wrote raw flamegraph data to 'out.raw'. Samples: 49 Errors: 3\n"
@@ -140,16 +142,36 @@ def test_command_takes_whole_seconds(
     ],
 )
 def test_more_threads_are_looked_at_less_often(threads: int, seconds: float, hz: int) -> None:
-    rate = py_spy.rate(threads, seconds)
-    assert rate.hz == hz
-    assert bool(rate.why) is (py_spy.MOST_LOOKS // max(threads, 1) < py_spy.RATE_HZ)
+    plan = py_spy.plan(ONE, threads, seconds)
+    assert plan.hz == hz
+    assert bool(plan.why) is (py_spy.MOST_LOOKS // max(threads, 1) < py_spy.RATE_HZ)
+
+
+@pytest.mark.parametrize(
+    ("threads", "holders"),
+    [
+        pytest.param(Threads(17, 16, 1.0, 2.5), True, id="a pool that takes turns"),
+        pytest.param(Threads(33, 32, 0.07, 0.1), True, id="they wait for each other"),
+        pytest.param(Threads(17, 16, 1.8, 2.5), False, id="more than one at a time"),
+        pytest.param(Threads(17, 16, 1.0, 15.0), False, id="without the lock, on one core"),
+        pytest.param(Threads(17, 2, 1.0, 1.0), False, id="an event loop, and a helper"),
+        pytest.param(Threads(17, 0, 0.0, 0.0), False, id="not known"),
+    ],
+)
+def test_where_threads_take_turns_only_the_lock_is_looked_at(
+    threads: Threads, holders: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(py_spy, "_program", lambda: "/opt/py-spy")
+    plan = py_spy.plan(threads, 1, 3.0)
+    assert ("--gil" in py_spy.command(1, "cpython", 3.0, tmp_path, plan)) is holders
+    assert ("had the interpreter's lock" in plan.why) is holders
 
 
 def test_why_the_rate_is_another_one_is_said() -> None:
-    assert py_spy.rate(50, 3.0).why == (
+    assert py_spy.plan(ONE, 50, 3.0).why == (
         "at 20 Hz and not 49, because each look stops the process for 50 threads"
     )
-    assert py_spy.rate(500, 3.0).why == (
+    assert py_spy.plan(ONE, 500, 3.0).why == (
         "each look stops the process for 500 threads: 2 Hz would disturb less than 17 Hz, and give "
         "too few samples in 3.0 s"
     )
@@ -157,7 +179,7 @@ def test_why_the_rate_is_another_one_is_said() -> None:
 
 def test_the_rate_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(py_spy, "_program", lambda: "/opt/py-spy")
-    command = py_spy.command(4242, "cpython", 3.0, tmp_path / "out", rate_hz=20)
+    command = py_spy.command(4242, "cpython", 3.0, tmp_path / "out", Plan(20))
     assert command[command.index("--rate") + 1] == "20"
 
 

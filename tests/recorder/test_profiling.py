@@ -16,9 +16,9 @@ import pytest
 
 from diagnose.errors import UsageError
 from diagnose.model.profile import ProfileNote
-from diagnose.profilers._collected import Collected, Rate
+from diagnose.profilers._collected import Collected, Plan, Threads
 from diagnose.recorder import profiling
-from diagnose.recorder.profiling import Profilers, check_name, ended
+from diagnose.recorder.profiling import Profilers, check_name, cpu_s, ended, surplus
 
 STACKS = "main;handle 50\n"
 
@@ -86,26 +86,29 @@ def test_a_profile_is_kept(
     assert (tmp_path / note.file).read_text() == STACKS
 
 
-class Slow(Fake):
-    """A profiler whose rate follows the number of threads."""
+class Planning(Fake):
+    """A profiler that does as the threads of a server are."""
 
-    def rate(self, threads: int, seconds: float) -> Rate:
-        return Rate(10 * threads, f"{threads} threads in {seconds} s")
+    def plan(self, threads: Threads, together: int, seconds: float) -> Plan:
+        return Plan(10 * together, ("--x",), f"{threads.ran} of {together} in {seconds} s")
 
     def command(
-        self, pid: int, runtime: str, seconds: float, out: Path, rate_hz: int = 0
+        self, pid: int, runtime: str, seconds: float, out: Path, plan: Plan | None = None
     ) -> list[str]:
-        return [sys.executable, "-c", WRITES.replace("50", str(rate_hz)), str(out)]
+        assert plan is not None
+        return [sys.executable, "-c", WRITES.replace("50", str(plan.hz)), str(out), *plan.options]
 
 
-def test_the_rate_is_chosen_by_the_threads_of_all_processes(
+def test_a_plan_is_made_for_the_threads_of_all_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: subprocess.Popen[bytes]
 ) -> None:
-    monkeypatch.setattr(profiling.registry, "modules", lambda _: {"slow": Slow("")})
+    monkeypatch.setattr(profiling.registry, "modules", lambda _: {"planning": Planning("")})
     monkeypatch.setattr(profiling, "tasks", lambda pid: [1, 2] if pid == target.pid else [3])
-    profilers = Profilers("slow")
+    monkeypatch.setattr(profiling, "cpu_s", lambda pids: 0.0)
+    profilers = Profilers("planning")
     try:
-        profilers.start([(target.pid, "native"), (os.getpid(), "native")], 1.0)
+        targets = [(target.pid, "native"), (os.getpid(), "native")]
+        profilers.start(targets, 1.0, lambda pid: Threads(2, 1 + (pid == target.pid), 1.0, 1.0))
         deadline = time.monotonic() + 20.0
         while not profilers.finished and time.monotonic() < deadline:
             time.sleep(0.005)
@@ -113,7 +116,8 @@ def test_the_rate_is_chosen_by_the_threads_of_all_processes(
     finally:
         profilers.close()
     assert [note.rate_hz for note in notes] == [30, 30]
-    assert [note.remark for note in notes] == ["3 threads in 1.0 s"] * 2
+    assert [note.remark for note in notes] == ["2 of 3 in 1.0 s", "1 of 3 in 1.0 s"]
+    assert notes[0].options == ("--x",)
     # It was started with it.
     assert (tmp_path / notes[0].file).read_text() == "main;handle 30\n"
 
@@ -214,6 +218,47 @@ def test_workers_that_came_under_load_are_found_out() -> None:
     known = {1: "cpython", 2: "cpython"}
     assert profiling.living(known, [2, 3], detect) == {2: "cpython", 3: "go"}
     assert asked == [3]
+
+
+@pytest.mark.parametrize(
+    ("samples", "used_s", "said"),
+    [
+        pytest.param(100, 2.0, False, id="one thread, always busy"),
+        pytest.param(40, 2.0, False, id="some were lost"),
+        pytest.param(196, 2.0, False, id="twice as many"),
+        pytest.param(590, 2.0, True, id="threads that waited"),
+        pytest.param(471, 0.01, True, id="nothing ran"),
+        pytest.param(590, 0.0, False, id="not known"),
+        pytest.param(590, -2.0, False, id="the process is gone"),
+    ],
+)
+def test_more_samples_than_cpu_time_are_of_threads_that_waited(
+    samples: int, used_s: float, said: bool
+) -> None:
+    told = surplus(samples, 49, used_s)
+    assert bool(told) is said
+    if said:
+        assert told.endswith(f"{used_s:.1f} s of CPU time are {49 * used_s:.0f}")
+
+
+def test_cpu_time_of_processes_that_are_there(target: subprocess.Popen[bytes]) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    own = cpu_s([os.getpid()])
+    assert own > 0
+    assert cpu_s([gone.pid]) == 0
+    assert cpu_s([os.getpid(), gone.pid, target.pid]) >= own
+
+
+def test_a_profile_of_threads_that_waited_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: subprocess.Popen[bytes]
+) -> None:
+    used = iter([1.0, 1.1])
+    monkeypatch.setattr(profiling, "cpu_s", lambda pids: next(used))
+    note = noted(monkeypatch, Fake(WRITES), target.pid, tmp_path)
+    assert note.remark == (
+        "over half of the samples are of threads that waited: 0.1 s of CPU time are 10"
+    )
 
 
 def test_a_name_that_is_not_known_lists_those_that_are() -> None:

@@ -30,6 +30,20 @@ def test_a_heap_that_grows_is_not_quadratic() -> None:
 
 
 @pytest.mark.parametrize(
+    ("times", "verdict"),
+    [
+        # Measured: a server that copies each body once, and one that copies all with each piece.
+        pytest.param((0.001, 0.0029, 0.0237, 0.0724), Verdict.UNKNOWN, id="copied once"),
+        pytest.param((0.0031, 0.0071, 0.1536, 3.0759), Verdict.FOUND, id="copied each time"),
+    ],
+)
+def test_the_last_step_and_all_lengths_have_to_agree(
+    times: tuple[float, ...], verdict: Verdict
+) -> None:
+    assert check(timed(*times)).verdict is verdict
+
+
+@pytest.mark.parametrize(
     ("power", "verdict"),
     [
         pytest.param(0.1, Verdict.CLEAR, id="a fixed part decides"),

@@ -20,6 +20,8 @@ from reference_server.postgres import fill_database, max_connections
 from reference_server.static_files import static_files
 from reference_server.supervisor import Address, run
 
+MAX_PORT = 65_535
+
 
 def prepare() -> None:
     """Makes what can be made before a request asks for it, once for all workers.
@@ -31,6 +33,16 @@ def prepare() -> None:
     compression_items()
 
 
+def port_number(text: str) -> int:
+    """A port; 0 takes any free one.
+
+    Raises: ArgumentTypeError, which argparse prints.
+    """
+    if not text.isascii() or not text.isdigit() or int(text) > MAX_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to {MAX_PORT}")
+    return int(text)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     parser = argparse.ArgumentParser(
@@ -40,8 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument(
         "--port",
-        type=int,
-        default=int(os.environ.get("PORT") or 8080),
+        type=port_number,
+        # Text is checked as what is typed is.
+        default=os.environ.get("PORT") or "8080",
         help="0 takes any free port (default: $PORT, or 8080)",
     )
     parser.add_argument(
@@ -52,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ("--h2-port", "HTTP/2 over TLS"),
         ("--h2c-port", "HTTP/2 with prior knowledge, without TLS"),
     ):
-        parser.add_argument(option, type=int, help=f"serve {what} on this port too")
+        parser.add_argument(option, type=port_number, help=f"serve {what} on this port too")
     parser.add_argument(
         "--fill-database",
         action="store_true",

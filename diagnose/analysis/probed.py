@@ -9,6 +9,8 @@ from diagnose.model.run import ProbeCheck, Run
 from diagnose.model.scenario import INLINE_BODY, Answer, Protocol, RequestTemplate
 
 SOURCE = "run.json"
+# Of a body: enough to know it by.
+MOST_BODY = 80
 
 
 def named(run: Run, *names: str) -> dict[str, ProbeCheck]:
@@ -23,12 +25,23 @@ def named(run: Run, *names: str) -> dict[str, ProbeCheck]:
 
 
 def exchange(check: ProbeCheck, label: str = "") -> list[Evidence]:
-    """The exact bytes of a check: what was asked and what came, as far as they are kept."""
+    """What was asked in a check and what came: heads as they were, of bodies the beginning. The run
+    has more of them."""
     prefix = f"{label}_" if label else ""
+    asked, came = shortened(check.request), shortened(check.response)
     return [
-        Evidence(f"{prefix}request", escaped(check.request), "", None, SOURCE),
-        Evidence(f"{prefix}response", escaped(check.response) or "(none)", "", None, SOURCE),
+        Evidence(f"{prefix}request", escaped(asked), "", None, SOURCE),
+        Evidence(f"{prefix}response", escaped(came) or "(none)", "", None, SOURCE),
     ]
+
+
+def shortened(text: str) -> str:
+    """A message with no more than the beginning of its body."""
+    head, end, body = text.partition("\r\n\r\n")
+    if not end:
+        head, body = "", text
+    left = len(body) - MOST_BODY
+    return f"{head}{end}{body[:MOST_BODY]} ... {left:,} more" if left > 0 else text
 
 
 def escaped(text: str) -> str:

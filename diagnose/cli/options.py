@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
 from collections.abc import Sequence
@@ -235,4 +236,6 @@ def check_names(names: Sequence[str], known: Sequence[str], what: str) -> None:
     """Raises: UsageError for a name that is not known."""
     for name in names:
         if name not in known:
-            raise UsageError(f"no {what} {name!r}; known: {', '.join(known)}")
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"did you mean {close[0]!r}? Known" if close else "known"
+            raise UsageError(f"no {what} {name!r}; {hint}: {', '.join(known)}")

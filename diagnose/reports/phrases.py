@@ -139,7 +139,9 @@ def headline(item: Analyzed) -> str:
     if symptoms:
         parts.append(f"symptom: {', '.join(symptoms)}")
     if invalid:
-        parts.append(f"the measurement is not valid: {', '.join(invalid)}")
+        # What rests on the measurement was held back by then.
+        beside = " (what was found does not rest on it)" if causes or symptoms else ""
+        parts.append(f"the measurement is not valid: {', '.join(invalid)}{beside}")
     if profile:
         parts.append(f"the profile is not to be trusted: {', '.join(profile)}")
     return prefix + "; ".join(parts)

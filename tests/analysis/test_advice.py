@@ -44,3 +44,12 @@ def test_every_page_belongs_to_a_rule() -> None:
 
 def test_headings_in_code_are_not_headings() -> None:
     assert headings("# a\n```sh\n# What to do\n```\n## b\n") == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", sorted(rules()))
+def test_every_figure_that_is_shown_is_explained(name: str) -> None:
+    """Evidence that a rule gives under a name of its own stands on its page."""
+    source = (PAGES.parent / "rules" / f"{name}.py").read_text(encoding="utf-8")
+    text = (PAGES / f"{name}.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r'Evidence\(\s*"(\w+)"', source))
+    assert {metric for metric in shown if metric not in text} == set()

@@ -6,7 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from diagnose.analysis.probed import escaped, exchange, named, names_of, not_asked, posts, share
+from diagnose.analysis.probed import (
+    MOST_BODY,
+    escaped,
+    exchange,
+    named,
+    names_of,
+    not_asked,
+    posts,
+    share,
+    shortened,
+)
 from diagnose.model.run import ProbeCheck
 from diagnose.model.scenario import Answer, Expectation, Protocol, RequestTemplate
 from tests.builders import GET, UPLOAD, make_run, make_scenario
@@ -82,3 +92,21 @@ def test_why_nothing_was_asked() -> None:
     assert "before the probes" in not_asked(make_run(probes=()))
     assert "no request with a body" in not_asked(make_run(), bodies=True)
     assert not_asked(ALL, bodies=True) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param("GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", id="no body"),
+        pytest.param("a\r\n\r\n" + "b" * MOST_BODY, "a\r\n\r\n" + "b" * MOST_BODY, id="all"),
+        pytest.param(
+            "a\r\n\r\n" + "b" * (MOST_BODY + 1200),
+            "a\r\n\r\n" + "b" * MOST_BODY + " ... 1,200 more",
+            id="long",
+        ),
+        pytest.param("c" * (MOST_BODY + 1), "c" * MOST_BODY + " ... 1 more", id="no head"),
+        pytest.param("", "", id="nothing"),
+    ],
+)
+def test_of_a_body_the_beginning_is_shown(text: str, shown: str) -> None:
+    assert shortened(text) == shown

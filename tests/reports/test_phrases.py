@@ -54,8 +54,13 @@ class TestHeadline:
             ),
             pytest.param(
                 [found("a", Kind.CAUSE), found("v", Kind.VALIDITY)],
-                "cause: a; the measurement is not valid: v",
+                "cause: a; the measurement is not valid: v (what was found does not rest on it)",
                 id="validity after all",
+            ),
+            pytest.param(
+                [found("v", Kind.VALIDITY)],
+                "the measurement is not valid: v",
+                id="validity alone",
             ),
         ],
     )

@@ -4,12 +4,15 @@ Found when anonymous memory grew by at least 60 % of the body bytes that the ser
 answered at the same time (1.0: buffered once; 2.0: copied once more; 0: streamed). Bytes that wait
 in the kernel's socket buffers are not the server's and are subtracted. Allocators keep memory, so
 the peak of growth is held against the peak of bytes; a second point (fewer connections, smaller
-bodies) tells fixed buffers from a slope. Unknown for the JVM and .NET, whose heaps keep garbage.
+bodies) tells fixed buffers from a slope. Clear where the first bodies of all connections, all of
+them in the server at once, added next to nothing: what grows with the answers is a leak, or a heap.
+Unknown for the JVM and .NET, whose heaps keep garbage.
 """
 
 from __future__ import annotations
 
 from diagnose.analysis.build import finding, unknown
+from diagnose.analysis.first_bodies import first_bodies
 from diagnose.analysis.observe import bodies_in_server, lazy_heaps, memory, unseen, usage
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.run import Run
@@ -60,6 +63,18 @@ def check(run: Run) -> Finding:
         return unknown(__name__, KIND, why, rows)
     if held < MIN_BYTES:
         return unknown(__name__, KIND, f"only {format_bytes(held)} of bodies were in flight", rows)
+    first = first_bodies(run)
+    if first is not None:
+        row = Evidence(
+            "growth_per_first_body_byte", first.ratio, "ratio", STREAMED, "samples.jsonl"
+        )
+        rows.append(row)
+        if ratio > STREAMED >= first.ratio:
+            claim = (
+                f"the first {format_bytes(first.held)} of bodies, all in the server at once, added "
+                f"{format_bytes(first.growth)} of memory: what came later is not theirs"
+            )
+            return finding(__name__, KIND, Verdict.CLEAR, claim, rows)
     if ratio > STREAMED and (runtimes := lazy_heaps(run)):
         return unknown(
             __name__,

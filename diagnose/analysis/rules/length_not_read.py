@@ -57,6 +57,13 @@ def check(run: Run) -> Finding:
         return unknown(__name__, KIND, why)
     shown = next(iter(cut.values()))
     claim = f"half of a body, then the end of the connection: {shown.detail}"
+    counted_chunks = any(probe.outcome == "pass" for probe in chunked.values())
+    if not shown.response and not counted_chunks:
+        why = (
+            f"{claim}: who answers nothing does not show what it counts, and no chunked body was "
+            "answered right, which has no length to give back"
+        )
+        return unknown(__name__, KIND, why, exchange(shown))
     return finding(__name__, KIND, Verdict.CLEAR, claim, exchange(shown))
 
 

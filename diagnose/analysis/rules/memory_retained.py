@@ -51,9 +51,10 @@ def check(run: Run) -> Finding:
         Evidence("growth", grew, "bytes", None, "samples.jsonl"),
         Evidence("in_use_at_most", used, "bytes", None, "load.json"),
     ]
+    # A profiled load comes after the one that growth is measured in, and may add more.
     said = (
-        f"{format_bytes(max(0, kept))} of the {format_bytes(max(0, grew))} that the load added "
-        "were still held after it"
+        f"the load added {format_bytes(max(0, grew))}, and {format_bytes(max(0, kept))} more than "
+        "before it were held after it"
     )
     if kept < MIN_KEPT or kept < CLEAR_SHARE * grew:
         return finding(__name__, KIND, Verdict.CLEAR, said, rows)

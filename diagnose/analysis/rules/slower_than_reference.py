@@ -23,5 +23,5 @@ def check(run: Run) -> Finding:
         __name__,
         KIND,
         f"a run of the reference server decides: `diagnose run {scenario.name} -c "
-        f"{run.manifest.connections} --port 0 -- python -m reference_server --port '$PORT'`",
+        f"{run.manifest.connections} --against reference -- ...`",
     )

@@ -12,7 +12,7 @@ from diagnose.analysis.build import finding, unknown
 from diagnose.analysis.generator import not_told
 from diagnose.analysis.probed import exchange
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
-from diagnose.model.load import Failure
+from diagnose.model.load import Failure, LoadResult
 from diagnose.model.run import ProbeCheck, Run
 
 KIND = Kind.SYMPTOM
@@ -21,6 +21,8 @@ NEEDS: tuple[str, ...] = ()
 KINDS = (Failure.WRONG_STATUS.value, Failure.WRONG_BODY.value)
 WRONG_SHARE = 0.001
 MIN_WRONG = 3
+# With fewer in all, one kind may have had no turn.
+MIN_RESPONSES = 1000
 
 
 def check(run: Run) -> Finding:
@@ -54,6 +56,9 @@ def check(run: Run) -> Finding:
         if failed:
             first = failed[0]
             claim += f"; on the idle server, {first.template} ({first.name}): {first.detail}"
+            if silent := _without_response(load):
+                rows.append(Evidence("without_response", silent, "", None, "load.json"))
+                claim += f"; {silent} had no response in the window: the load was another mix"
         elif len(rows) > 1:
             claim += f": {rows[1].value}"
         return finding(
@@ -78,6 +83,13 @@ def check(run: Run) -> Finding:
     return finding(
         __name__, KIND, Verdict.CLEAR, f"{wrong} of {responses} responses were wrong", rows
     )
+
+
+def _without_response(load: LoadResult | None) -> str:
+    """Kinds of requests that the window has no response of, while others have many: a wrong answer
+    closes its connection, and the next kind is sent on the new one."""
+    templates = load.templates if load and load.responses >= MIN_RESPONSES else ()
+    return ", ".join(part.name for part in templates if not part.responses)
 
 
 def _probe_row(probe: ProbeCheck) -> Evidence:

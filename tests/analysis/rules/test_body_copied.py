@@ -8,25 +8,16 @@ import pytest
 
 from diagnose.analysis.rules.body_copied import check
 from diagnose.model.finding import Verdict
-from diagnose.model.run import Run
+from tests.analysis.waves import waved
 from tests.builders import (
     GIB,
     MIB,
     UPLOAD,
     UPLOADS,
-    WARMUP,
-    WAVE,
-    WINDOW,
-    Process,
-    Thread,
     evidence_of,
     make_launch,
-    make_phases,
     make_run,
-    make_samples,
     make_scenario,
-    make_ticks,
-    ramp,
     upload_run,
 )
 
@@ -38,8 +29,8 @@ from tests.builders import (
         pytest.param(1.0, Verdict.CLEAR, id="held once"),
         pytest.param(1.449, Verdict.CLEAR, id="just under the clear limit"),
         pytest.param(1.451, Verdict.UNKNOWN, id="just over the clear limit"),
-        pytest.param(1.699, Verdict.UNKNOWN, id="just under the limit"),
-        pytest.param(1.701, Verdict.FOUND, id="just over the limit"),
+        pytest.param(1.799, Verdict.UNKNOWN, id="just under the limit"),
+        pytest.param(1.801, Verdict.FOUND, id="just over the limit"),
         pytest.param(2.1, Verdict.FOUND, id="held twice"),
     ],
 )
@@ -54,24 +45,6 @@ def test_growth_per_body_byte_decides(ratio: float, verdict: Verdict) -> None:
 )
 def test_enough_bytes_must_be_in_flight(in_flight: float, verdict: Verdict) -> None:
     assert check(upload_run(in_flight=in_flight, growth=2 * in_flight)).verdict is verdict
-
-
-def waved(wave: float, later: float, runtime: str = "go") -> Run:
-    """A server whose memory grows to `wave` with the first 400 MiB of bodies, to `later` after."""
-    bodies = ramp((WAVE, 0), (WARMUP - 0.05, 400 * MIB), (WARMUP + 0.5, 200 * MIB))
-    memory = ramp(
-        (WAVE, 64 * MIB),
-        (WARMUP - 0.05, 64 * MIB + wave * 400 * MIB),
-        (WINDOW, 64 * MIB + later * 400 * MIB),
-    )
-    process = Process(threads=(Thread(1, 0.9),), anonymous=memory)
-    return make_run(
-        samples=make_samples((process,)),
-        ticks=make_ticks(start=WAVE, body_in_flight=bodies),
-        scenario=UPLOADS,
-        phases=make_phases(wave=True),
-        launch=make_launch(runtimes={4242: runtime}),
-    )
 
 
 class TestCollectedHeaps:
@@ -89,6 +62,12 @@ class TestCollectedHeaps:
         answer = check(waved(2.0, 2.0, runtime))
         assert answer.verdict is Verdict.FOUND
         assert evidence_of(answer)["growth_per_body_byte"] == pytest.approx(2.0, rel=0.02)
+
+    def test_first_bodies_that_are_streamed_were_not_copied(self) -> None:
+        """What each of them leaves behind grows with the answers."""
+        answer = check(waved(0.06, 2.5, "native"))
+        assert answer.verdict is Verdict.CLEAR
+        assert "per byte: they are streamed" in answer.claim
 
     def test_without_a_wave_nothing_is_told(self) -> None:
         answer = check(upload_run(growth=2 * GIB, launch=make_launch(runtimes={1: "go"})))

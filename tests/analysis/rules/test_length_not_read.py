@@ -63,6 +63,12 @@ def test_clear(others: tuple[object, ...]) -> None:
     assert "the connection was closed" in answer.claim
 
 
+def test_a_chunked_body_that_is_right_shows_that_bytes_are_counted() -> None:
+    cut = seen("cut_body", "upload", response="", detail="the connection ended")
+    run = forms_run(seen("chunked", "upload"), cut, templates=(UPLOAD,))
+    assert check(run).verdict is Verdict.CLEAR
+
+
 def make_clear(*probes: object) -> Run:
     return make_run(scenario=make_scenario(templates=(UPLOAD,)), probes=probes)
 
@@ -92,6 +98,16 @@ def make_clear(*probes: object) -> Run:
             ),
             "TLS",
             id="TLS",
+        ),
+        pytest.param(
+            forms_run(
+                seen("plain", "upload"),
+                seen("chunked", "upload", "differs"),
+                seen("cut_body", "upload", response="", detail="the connection ended"),
+                templates=(UPLOAD,),
+            ),
+            "does not show what it counts",
+            id="nothing came, and no chunked body was right",
         ),
         pytest.param(GET_ONLY, "sends no request with a body", id="no body"),
         pytest.param(NOT_PROBED, "before the probes", id="no probe"),

@@ -15,7 +15,7 @@ def test_a_single_run_is_unknown_with_the_command_that_decides() -> None:
     assert answer.verdict is Verdict.UNKNOWN
     command = answer.claim.split("`")[1]
     assert shlex.split(command)[:5] == ["diagnose", "run", "json@2026-04", "-c", "512"]
-    assert "reference_server" in command
+    assert "--against reference" in command
 
 
 def test_so_is_an_empty_one() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from diagnose.analysis.rules.wrong_answers import check
 from diagnose.model.finding import Verdict
-from diagnose.model.load import Failure, FailureExample
+from diagnose.model.load import Failure, FailureExample, TemplateResult
 from diagnose.model.run import ProbeCheck
 from tests.builders import evidence_of, make_load, make_run, with_failures
 
@@ -117,6 +117,20 @@ def test_an_example_of_another_kind_is_not_quoted() -> None:
     answer = check(make_run(load=load))
     assert answer.verdict is Verdict.FOUND
     assert answer.claim == "100 of 5000 responses were wrong"
+
+
+def test_a_kind_of_request_that_left_the_load_is_named() -> None:
+    """Each wrong answer to it closed a connection, and the others took over."""
+    whole = make_load()
+    parts = tuple(
+        TemplateResult(name, count, 0, whole.latency)
+        for name, count in (("get", 299_054), ("post_chunked", 0))
+    )
+    load = make_load(templates=parts, responses=299_054, ok=299_054)
+    answer = check(make_run(load=load, probes=(BAD_PROBE,)))
+    assert answer.verdict is Verdict.FOUND
+    assert "post_chunked had no response in the window" in answer.claim
+    assert evidence_of(answer)["without_response"] == "post_chunked"
 
 
 def test_a_failed_probe_comes_with_its_exact_exchange() -> None:

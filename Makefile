@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 INTEGRATION = $(shell grep -rl --include='test_*.py' 'mark.integration' tests)
 
 # As long as all others together.
-FIRST = tests/analysis tests/load tests/sampling
+FIRST = tests/analysis tests/load tests/sampling tests/store tests/experiments tests/recorder
 
 .PHONY: demo test lint types unit unit-of-the-first unit-of-the-others integration bench docs web format clean
 

@@ -20,7 +20,8 @@ from diagnose.recorder.profiling import Profilers, unknown_threads
 from diagnose.store.reader import parse_folded
 from tests.integration.conftest import program
 
-pytestmark = pytest.mark.integration
+# A profile of a process that gets no core has no samples.
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 DEADLINE_S = 40.0
 NODE = """

@@ -15,6 +15,8 @@ from diagnose.units import MIB
 
 # Below this the buffers that every server has decide.
 MIN_BYTES = 32 * MIB
+# Measured: 0.06 to 0.13 on servers that stream, 0.93 and more on those that hold bodies.
+STREAMED = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,11 @@ class FirstBodies:
     def ratio(self) -> float:
         """Bytes of memory for each body byte: about 0 streamed, 1 held, 2 held twice."""
         return self.growth / self.held
+
+    @property
+    def streamed(self) -> bool:
+        """They added next to nothing: what grew later is not theirs."""
+        return self.ratio <= STREAMED
 
 
 def first_bodies(run: Run) -> FirstBodies | None:

@@ -14,9 +14,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import FrameType
 
-from diagnose.profilers._signals import handles
+from diagnose.profilers._signals import handles, stopped_by_signal
 from diagnose.profilers._told import Refused, disk_full, last_words
 
 NAME = "diagnose"
@@ -40,7 +39,7 @@ def record(pid: int, seconds: float, out: Path, rate_hz: int) -> None:
     Raises: Refused with the remedy.
     """
     began = time.monotonic()
-    stopped = _stopped_by_signal()
+    stopped = stopped_by_signal()
     if "-XX:+DisableAttachMechanism" in _words(pid):
         raise Refused("this JVM was started with -XX:+DisableAttachMechanism: start it without")
     # jcmd sends SIGQUIT to a JVM that nobody has attached to before.
@@ -67,17 +66,6 @@ def record(pid: int, seconds: float, out: Path, rate_hz: int) -> None:
             "the JVM wrote no recording that can be read here: it runs in a container, where "
             "diagnose has to run too"
         )
-
-
-def _stopped_by_signal() -> list[int]:
-    """Filled when the recording shall end early."""
-    stopped: list[int] = []
-
-    def handle(number: int, _: FrameType | None) -> None:
-        stopped.append(number)
-
-    signal.signal(signal.SIGINT, handle)
-    return stopped
 
 
 def _words(pid: int) -> list[str]:

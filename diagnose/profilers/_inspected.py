@@ -17,14 +17,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 
 import msgspec
 import psutil
 
 from diagnose.profilers._inspected_workers import Command, Workers
 from diagnose.profilers._inspector_session import ANSWER_PATIENCE_S, Session
-from diagnose.profilers._signals import handles
+from diagnose.profilers._signals import handles, stopped_by_signal
 from diagnose.profilers._told import REMARK, Refused, file_refused
 
 DEFAULT_PORT = 9229
@@ -51,7 +50,7 @@ def profile(pid: int, seconds: float, out: Path, rate_hz: int) -> str:
     Raises: Refused with the remedy.
     """
     began = time.monotonic()
-    stopped = _stopped_by_signal()
+    stopped = stopped_by_signal()
     before = _listeners(pid)
     port = _opened_before(pid, before)
     opened = port is None
@@ -111,17 +110,6 @@ def _commands(rate_hz: int, name_inlined: bool) -> list[Command]:
         commands.append(("Profiler.startPreciseCoverage", {"callCount": True, "detailed": False}))
         commands.append(("Profiler.stopPreciseCoverage", {}))
     return commands
-
-
-def _stopped_by_signal() -> list[int]:
-    """Filled when the profile shall end early."""
-    stopped: list[int] = []
-
-    def handle(number: int, _: FrameType | None) -> None:
-        stopped.append(number)
-
-    signal.signal(signal.SIGINT, handle)
-    return stopped
 
 
 def _listeners(pid: int) -> set[int]:

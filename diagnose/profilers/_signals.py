@@ -1,10 +1,12 @@
-"""Which signals a process handles: the default action of most of them ends it."""
+"""Signals: which ones a process handles (most end it otherwise), and that which ends a profile."""
 
 from __future__ import annotations
 
 import re
+import signal
 from pathlib import Path
 from signal import Signals
+from types import FrameType
 
 from diagnose.profilers._told import Refused
 
@@ -22,3 +24,14 @@ def handles(pid: int, number: Signals) -> bool:
         raise Refused("the process was gone") from None
     match = re.search(r"^SigCgt:\s*([0-9a-f]+)$", status, re.MULTILINE)
     return match is not None and bool(int(match[1], 16) >> (number - 1) & 1)
+
+
+def stopped_by_signal() -> list[int]:
+    """From now on SIGINT does not end this process: the list is filled when one came."""
+    stopped: list[int] = []
+
+    def handle(number: int, _: FrameType | None) -> None:
+        stopped.append(number)
+
+    signal.signal(signal.SIGINT, handle)
+    return stopped

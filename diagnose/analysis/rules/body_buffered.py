@@ -12,7 +12,7 @@ Unknown for the JVM and .NET, whose heaps keep garbage.
 from __future__ import annotations
 
 from diagnose.analysis.build import finding, unknown
-from diagnose.analysis.first_bodies import first_bodies
+from diagnose.analysis.first_bodies import STREAMED, first_bodies
 from diagnose.analysis.observe import bodies_in_server, lazy_heaps, memory, unseen, usage
 from diagnose.model.finding import Evidence, Finding, Kind, Verdict
 from diagnose.model.run import Run
@@ -25,7 +25,6 @@ EXPLAINS = ("memory_blowup",)
 # Measured growth per byte in flight: buffering servers 1.0 to 1.9, streaming ones 0.1 to 0.3 (the
 # garbage of a collected heap is the 0.3).
 BUFFERED = 0.6
-STREAMED = 0.4
 # Below this the buffers that every server has (sockets, pools, heap) decide the ratio.
 MIN_BYTES = 16 * MIB
 # Servers that stream keep up to about a megabyte for each connection.
@@ -69,7 +68,7 @@ def check(run: Run) -> Finding:
             "growth_per_first_body_byte", first.ratio, "ratio", STREAMED, "samples.jsonl"
         )
         rows.append(row)
-        if ratio > STREAMED >= first.ratio:
+        if ratio > STREAMED and first.streamed:
             claim = (
                 f"the first {format_bytes(first.held)} of bodies, all in the server at once, added "
                 f"{format_bytes(first.growth)} of memory: what came later is not theirs"

@@ -27,8 +27,6 @@ EXPLAINS = ("memory_blowup",)
 COPIED = 1.8
 ONCE = 1.45
 MIN_BYTES = 32 * MIB
-# As body_buffered has it: then what grew later is not for bodies.
-STREAMED = 0.4
 # Buffers for each connection of up to a megabyte must not decide.
 MIN_BODY = 4 * MIB
 
@@ -72,7 +70,7 @@ def check(run: Run) -> Finding:
         why = f"{format_bytes(seen.baseline)} were held before: launch it fresh (`diagnose run`)"
         return unknown(__name__, KIND, why, rows)
     first = first_bodies(run)
-    if ratio > ONCE and first is not None and first.ratio <= STREAMED:
+    if ratio > ONCE and first is not None and first.streamed:
         claim = f"{said}, but the first ones added {first.ratio:.2f} per byte: they are streamed"
         return finding(__name__, KIND, Verdict.CLEAR, claim, rows)
     if ratio > ONCE and (heaps := lazy_heaps(run)):
